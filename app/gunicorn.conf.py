@@ -1,0 +1,36 @@
+"""Gunicorn: sync workers that share one accept queue, so that one replica is one queue with c servers."""
+
+import os
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop_project.settings")
+django.setup()
+
+from django.conf import settings  # noqa: E402 - configured by the line above
+
+from operations import metrics  # noqa: E402
+from shop_project import environment  # noqa: E402
+
+bind = os.environ.get("WEB_BIND", "0.0.0.0:8000")
+workers = environment.integer("GUNICORN_WORKERS", 2, low=1, high=64)
+worker_class = "sync"
+worker_tmp_dir = "/tmp"  # noqa: S108 - the writable emptyDir; the root file system is read-only
+preload_app = True  # the plan and its libraries are loaded once and shared by the workers
+timeout = 30
+graceful_timeout = 25
+forwarded_allow_ips = "*"  # only the proxy can reach this port: the network policy's business
+control_socket_disable = True
+logconfig_dict = settings.LOGGING
+accesslog = None  # the metrics middleware logs each request
+
+
+def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 - Gunicorn's signature
+    """Count the worker process."""
+    metrics.HTTP_WORKER_PROCESSES.set(1)
+
+
+def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
+    """Drop the gauges of a worker that ended; its counters stay."""
+    metrics.forget_process(worker.pid)

@@ -1,0 +1,1 @@
+"""Pulumi components that keep a stated promise."""

@@ -1,0 +1,1 @@
+"""Promise-driven infrastructure as code for Pulumi and Kubernetes."""

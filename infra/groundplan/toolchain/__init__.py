@@ -1,0 +1,22 @@
+"""How each tool that groundplan starts is obtained: found, downloaded as a release, built, or installed.
+
+Everything lands in one folder, `home()`, outside the checkout. `ensure` obtains what is missing,
+`find` only looks.
+"""
+
+from groundplan.toolchain.catalogue import Recipe, catalogue
+from groundplan.toolchain.home import bin_directory, home
+from groundplan.toolchain.install import clean, ensure, find, install, search_path, status
+
+__all__ = [
+    "Recipe",
+    "bin_directory",
+    "catalogue",
+    "clean",
+    "ensure",
+    "find",
+    "home",
+    "install",
+    "search_path",
+    "status",
+]

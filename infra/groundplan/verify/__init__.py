@@ -1,0 +1,1 @@
+"""Whether the promise holds: bounded load, measured beside predicted, and the report."""
