@@ -13,7 +13,7 @@ from django.conf import settings  # noqa: E402 - configured by the line above
 from operations import metrics  # noqa: E402
 from shop_project import environment  # noqa: E402
 
-bind = os.environ.get("WEB_BIND", "0.0.0.0:8000")
+bind = f"{settings.LISTEN_ADDRESS}:{settings.WEB_PORT}"
 workers = environment.integer("GUNICORN_WORKERS", 2, low=1, high=64)
 worker_class = "sync"
 worker_tmp_dir = "/tmp"  # noqa: S108 - the writable emptyDir; the root file system is read-only

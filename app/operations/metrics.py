@@ -1,8 +1,5 @@
 """The Prometheus metrics of web and worker; README.md says what each one means."""
 
-import os
-from collections.abc import Callable
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.registry import Collector
 
@@ -45,12 +42,6 @@ TASK_QUEUE = Histogram(
 )
 TASK_RESPONSE = Histogram(
     "celery_task_response_time_seconds", "Queue and service together.", ["task"], buckets=_BUCKETS_SECONDS
-)
-CELERY_WORKER_PROCESSES = Gauge(
-    "celery_worker_processes", "Pool processes alive.", multiprocess_mode="livesum"
-)
-DEPENDENCY_UP = Gauge(
-    "dependency_up", "1 if the last probe succeeded.", ["kind"], multiprocess_mode="livemostrecent"
 )
 
 

@@ -161,6 +161,10 @@ PLAN_WEB_SERVICE = env.text("PLAN_WEB_SERVICE", "shop")
 PLAN_WORKER_SERVICE = env.text("PLAN_WORKER_SERVICE", "orders")
 EDGE_URL = env.http_url("EDGE_URL")
 
+LISTEN_ADDRESS = env.text("LISTEN_ADDRESS", "0.0.0.0")  # noqa: S104 - a container has an address of its own
+WEB_PORT = env.integer("WEB_PORT", 8000, low=1, high=65535)
+WORKER_PORT = env.integer("WORKER_PORT", 9808, low=1, high=65535)
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

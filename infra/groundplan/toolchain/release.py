@@ -14,7 +14,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ex
 
 from groundplan.errors import ToolchainError
 from groundplan.progress import Step
-from groundplan.toolchain.catalogue import Recipe
+from groundplan.toolchain.recipes import Recipe
 
 _ARCHITECTURES = {"x86_64": ("amd64", "x64"), "aarch64": ("arm64", "arm64")}
 _CONNECT_SECONDS = 4.0

@@ -16,8 +16,8 @@ from packaging.version import InvalidVersion
 from groundplan.errors import ToolchainError
 from groundplan.progress import QUIET, Progress, Step
 from groundplan.toolchain import debian, golang, release
-from groundplan.toolchain.catalogue import Check, Recipe, catalogue, recipes_for
-from groundplan.toolchain.home import bin_directory, home
+from groundplan.toolchain.folders import bin_directory, home
+from groundplan.toolchain.recipes import Check, Recipe, catalogue, recipes_for
 
 _REFERENCE_CORES = 2
 

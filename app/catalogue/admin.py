@@ -1,0 +1,25 @@
+"""Products in the admin."""
+
+from django.contrib import admin
+
+from catalogue.models import Product
+from orders.models import Stock
+
+
+class StockInline(admin.StackedInline[Stock, Product]):
+    """The stock beside its product."""
+
+    model = Stock
+    can_delete = False
+
+
+@admin.register(Product)
+class ProductAdmin(admin.ModelAdmin[Product]):
+    """Products and their stock."""
+
+    list_display = ["name", "category", "price", "active"]
+    list_filter = ["category", "active"]
+    list_editable = ["price", "active"]
+    search_fields = ["name", "description"]
+    prepopulated_fields = {"slug": ["name"]}
+    inlines = [StockInline]
