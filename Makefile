@@ -45,5 +45,5 @@ bench: setup ## what is timed, side by side with what it is compared with
 docs: setup ## write the generated pages anew
 	@.venv/bin/python scripts/generate_docs.py
 
-clean: ## remove the Python environment (tools and caches stay; see `groundplan toolchain clean`)
+clean: ## remove the Python environment (tools and caches stay)
 	@rm -rf .venv

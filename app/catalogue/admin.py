@@ -6,7 +6,7 @@ from catalogue.models import Product
 from orders.models import Stock
 
 
-class StockInline(admin.StackedInline[Stock, Product]):
+class StockInline(admin.StackedInline):
     """The stock beside its product."""
 
     model = Stock
@@ -14,7 +14,7 @@ class StockInline(admin.StackedInline[Stock, Product]):
 
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin[Product]):
+class ProductAdmin(admin.ModelAdmin):
     """Products and their stock."""
 
     list_display = ["name", "category", "price", "active"]

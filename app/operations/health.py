@@ -44,7 +44,7 @@ def probes() -> dict[str, Callable[[], bool]]:
     found: dict[str, Callable[[], bool]] = {
         "database": _database_answers,
         "cache": lambda: _redis_answers(settings.CACHES["default"]["LOCATION"]),
-        "broker": lambda: _redis_answers(settings.BROKER_URL),
+        "broker": lambda: _redis_answers(settings.CELERY_BROKER_URL),
     }
     if settings.EDGE_URL:
         found["load-balancer"] = lambda: _edge_answers(settings.EDGE_URL)

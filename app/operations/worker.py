@@ -68,7 +68,7 @@ class Monitor(Collector):
 
     def __init__(self) -> None:
         self.up: dict[str, bool] = {}
-        self._broker = redis.Redis.from_url(settings.BROKER_URL, socket_connect_timeout=1, socket_timeout=1)
+        self._broker = redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_connect_timeout=1, socket_timeout=1)
 
     def probe(self) -> None:
         """Ask every dependency once."""
@@ -87,10 +87,10 @@ class Monitor(Collector):
             up.add_metric([kind], float(answered))
         yield up
         yield GaugeMetricFamily(
-            "celery_worker_processes", "Processes of the pool.", value=settings.CELERY["worker_concurrency"]
+            "celery_worker_processes", "Processes of the pool.", value=settings.CELERY_WORKER_CONCURRENCY
         )
         try:
-            waiting = self._broker.llen(settings.CELERY["task_default_queue"])
+            waiting = self._broker.llen(settings.CELERY_TASK_DEFAULT_QUEUE)
         except redis.RedisError as error:
             log.warning("the queue's length is unknown", extra={"error": str(error)})
         else:

@@ -1,7 +1,6 @@
 """Django's settings; everything that differs between deployments comes from the environment (see README.md)."""
 
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from shop_project import environment as env
@@ -90,31 +89,27 @@ CACHES = {
     }
 }
 
-BROKER_URL = _redis_url("BROKER")
-CELERY: dict[str, Any] = {
-    "broker_url": BROKER_URL,
-    "broker_connection_retry_on_startup": True,
-    "broker_transport_options": {
-        # A message whose worker died is given to another one after this time, so no task may take as long.
-        "visibility_timeout": 120,
-        "socket_connect_timeout": 2,
-        "socket_timeout": 5,
-        "retry_on_timeout": False,
-    },
-    # Publishing must fail fast: the outbox sends the event again, the customer shouldn't wait for it.
-    "task_publish_retry": False,
-    "task_default_queue": "orders",
-    "task_ignore_result": True,
-    "task_acks_late": True,
-    "task_reject_on_worker_lost": True,
-    "task_soft_time_limit": 20,
-    "task_time_limit": 30,
-    "worker_prefetch_multiplier": 1,
-    "worker_cancel_long_running_tasks_on_connection_loss": True,
-    "worker_concurrency": env.integer("CELERY_CONCURRENCY", 2, low=1, high=64),
-    "worker_hijack_root_logger": False,
-    "worker_send_task_events": False,
+CELERY_BROKER_URL = _redis_url("BROKER")
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # A message whose worker died is given to another one after this time, so no task may take as long.
+    "visibility_timeout": 120,
+    "socket_connect_timeout": 2,
+    "socket_timeout": 5,
+    "retry_on_timeout": False,
 }
+# Publishing must fail fast: the outbox sends the event again, the customer shouldn't wait for it.
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_DEFAULT_QUEUE = "orders"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_SOFT_TIME_LIMIT = 20
+CELERY_TASK_TIME_LIMIT = 30
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_WORKER_CONCURRENCY = env.integer("CELERY_CONCURRENCY", 2, low=1, high=64)
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
@@ -131,7 +126,7 @@ USE_TZ = True
 CURRENCY = "USD"
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "static_collected"
+STATIC_ROOT = env.text("STATIC_ROOT", str(BASE_DIR / "static_collected"))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

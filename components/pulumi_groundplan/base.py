@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import pulumi
+
 from groundplan.errors import SpecError
 
 R = TypeVar("R", bound=pulumi.Resource)
@@ -51,7 +52,7 @@ def _named(value: Any) -> bool:
 
 
 class Component(pulumi.ComponentResource):
-    """A component whose children are named after it, lie in one namespace and can be overridden one by one."""
+    """A component: its children are named after it, lie in one namespace and can be overridden."""
 
     def __init__(self, name: str, args: Mapping[str, Any], opts: pulumi.ResourceOptions | None) -> None:
         super().__init__(f"groundplan:index:{type(self).__name__}", name, None, opts)
@@ -87,7 +88,7 @@ class Component(pulumi.ComponentResource):
         self._children.append(child)
         if (override := self._overrides.get(child)) is not None:
             pulumi.log.warn(
-                f"{self._where}: fields of {child} are overridden; nothing checks that the promise still holds",
+                f"{self._where}: {child} is overridden; nothing checks that the promise still holds",
                 self,
             )
             manifest = merge(manifest, override)

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pulumi
+
 from pulumi_groundplan.base import KIND_LABEL, Manifest, selector
 
 MONITORING_KIND = "monitoring"
 
-# No peer is named: a name server may run on the host network or as a node's cache, where no pod selector fits.
+# No peer is named: a name server may run on the host network or as a node's cache, which no selector finds.
 _DNS: Manifest = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
 
 

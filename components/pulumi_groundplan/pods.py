@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import pulumi
+
 from groundplan.errors import SpecError
 from groundplan.spec import Service
 from pulumi_groundplan.base import Manifest, selector
@@ -101,7 +102,8 @@ def container(
         "imagePullPolicy": "IfNotPresent",
         "env": list(env),
         "ports": [
-            {"name": port, "containerPort": number, "protocol": "TCP"} for port, number in (ports or {}).items()
+            {"name": port, "containerPort": number, "protocol": "TCP"}
+            for port, number in (ports or {}).items()
         ],
         "resources": resources,
         "securityContext": container_security(),
@@ -151,9 +153,9 @@ def template(
 def spread(name: str) -> list[Manifest]:
     """Spread the replicas of each version evenly over nodes, and over zones where there are any.
 
-    Nodes are a must: two replicas on one node are lost together. A cordoned node doesn't count, or its pods could
-    go nowhere during a drain. Zones are a wish, because many clusters don't label theirs, and a must would then
-    leave every pod unscheduled.
+    Nodes are a must: two replicas on one node are lost together. A cordoned node doesn't count, or its pods
+    could go nowhere during a drain. Zones are a wish, because many clusters don't label theirs, and a must
+    would then leave every pod unscheduled.
     """
     common = {"maxSkew": 1, "labelSelector": {"matchLabels": selector(name)}, "nodeTaintsPolicy": "Honor"}
     return [
@@ -238,7 +240,7 @@ def workload_annotations(promise: Mapping[str, str], accepted: str | None) -> di
 def deployment(
     metadata: Manifest, name: str, service: Service, pod: Manifest, *, progress_seconds: int = 300
 ) -> Manifest:
-    """A Deployment that adds a replica before it takes one away, and leaves scaling to the autoscaler if any."""
+    """A Deployment that adds a replica before it takes one away; an autoscaler, if any, sets their number."""
     return {
         "metadata": metadata,
         "spec": {

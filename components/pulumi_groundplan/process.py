@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
+
 from pulumi_groundplan import pods
 from pulumi_groundplan.base import Manifest
 

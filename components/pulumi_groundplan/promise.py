@@ -7,9 +7,10 @@ preview, before anything is created.
 import json
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, NotRequired, Required, TypedDict
+from typing import Any, NotRequired, Required, TypedDict, cast
 
 import pulumi
+
 from groundplan.errors import SpecError
 from groundplan.spec import (
     SERVICE_ANNOTATION,
@@ -78,7 +79,8 @@ class ServiceTime(TypedDict):
     mean: str
     """Mean time of one request, such as 40ms."""
     scv: NotRequired[float]
-    """Squared coefficient of variation: 0 constant, 1 exponential, above 1 a mix of short and long. Default 1."""
+    """Squared coefficient of variation: 0 constant, 1 exponential, above 1 a mix of short and long.
+    Default 1."""
     cpu_share: NotRequired[float]
     """Share of the time that needs a CPU core, 0 to 1. Default 1."""
 
@@ -120,13 +122,9 @@ class Autoscaling(TypedDict):
     """CPU use, as a share of the CPU request, that the autoscaler steers towards. Default 0.6."""
 
 
-class PodArgs(TypedDict, total=False):
-    """Arguments of every component that runs pods."""
+class SizeArgs(TypedDict, total=False):
+    """How much one replica gets."""
 
-    namespace: Required[pulumi.Input[str]]
-    """Namespace that the component lives in, such as an Environment's `namespace`."""
-    image: Required[pulumi.Input[str]]
-    """Image reference, best with a digest, such as a ContainerImage's `ref`."""
     cpu: str
     """CPU request of one replica, such as 100m. The default is on the component's page."""
     cpu_limit: str
@@ -135,6 +133,15 @@ class PodArgs(TypedDict, total=False):
     """Memory request of one replica, such as 128Mi. The default is on the component's page."""
     memory_limit: str
     """Memory limit of one replica. Unset: the request, so that a node never promises more than it has."""
+
+
+class PodArgs(SizeArgs, total=False):
+    """Arguments of every component that runs pods."""
+
+    namespace: Required[pulumi.Input[str]]
+    """Namespace that the component lives in, such as an Environment's `namespace`."""
+    image: Required[pulumi.Input[str]]
+    """Image reference, best with a digest, such as a ContainerImage's `ref`."""
     connects_to: list[str]
     """Names of components in the same namespace that it may connect to, beside those it is known to call."""
     overrides: dict[str, Any]
@@ -181,9 +188,13 @@ class ServerArgs(TypedDict, total=False):
     """Names of the components in the same namespace that may connect. Unset: none."""
 
 
+class StatedArgs(SizeArgs, PromiseArgs, total=False):
+    """What a spec states about any service."""
+
+
 _SPEC_FIELDS = (
-    "replicas", "autoscaling", "concurrency", "dispatch", "cpu", "cpu_limit", "memory", "storage", "service_time",
-    "load", "calls", "slo", "failure",
+    "replicas", "autoscaling", "concurrency", "dispatch", "cpu", "cpu_limit", "memory", "storage",
+    "service_time", "load", "calls", "slo", "failure",
 )  # fmt: skip
 
 
@@ -216,3 +227,25 @@ def read_service(kind: Kind, where: str, args: Mapping[str, Any]) -> Service:
 def annotations(name: str, service: Service) -> dict[str, str]:
     """The annotations by which a workload carries its promise."""
     return {SERVICE_NAME_ANNOTATION: name, SERVICE_ANNOTATION: service_to_annotation(service)}
+
+
+_PROMISE_FIELDS = frozenset(PromiseArgs.__annotations__)
+_REPLICA_FIELDS = frozenset({"replicas", "autoscaling"})
+
+
+def stated(service: Service) -> StatedArgs:
+    """The arguments that say of a component what a spec says of a service, without the number of replicas."""
+    args = service.model_dump(mode="json", include=set(_PROMISE_FIELDS), exclude_defaults=True)
+    for field in ("cpu", "cpu_limit"):
+        if (cores := getattr(service, field)) is not None:
+            args[field] = f"{round(1000 * cores)}m"
+    if service.memory is not None:
+        args["memory"] = str(round(service.memory))
+    return cast(StatedArgs, args)
+
+
+def stated_replicas(service: Service) -> ReplicaArgs:
+    """The arguments that say how many replicas a spec asks for."""
+    return cast(
+        ReplicaArgs, service.model_dump(mode="json", include=set(_REPLICA_FIELDS), exclude_none=True)
+    )

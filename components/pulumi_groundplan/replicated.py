@@ -5,6 +5,7 @@ from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
+
 from groundplan.spec import Kind, Service
 from pulumi_groundplan import network, pods
 from pulumi_groundplan.base import Component, Manifest
@@ -51,9 +52,7 @@ class Replicated(Component):
         policy = self._add(
             "network-policy",
             k8s.networking.v1.NetworkPolicy,
-            network.policy(
-                self._name, self._namespace, labels, ingress, network.egress([*calls, *reaches])
-            ),
+            network.policy(self._name, self._namespace, labels, ingress, network.egress([*calls, *reaches])),
         )
         pod = pods.template(
             labels=labels,

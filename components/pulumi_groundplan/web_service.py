@@ -4,6 +4,7 @@ from typing import Any, NotRequired, Required, TypedDict
 
 import pulumi
 import pulumi_kubernetes as k8s
+
 from groundplan.errors import SpecError
 from pulumi_groundplan import network, pods
 from pulumi_groundplan.process import process
@@ -16,8 +17,8 @@ DEFAULT_STOP_SECONDS = 30
 
 
 class HttpHealth(TypedDict):
-    """Where a service tells how it is. The two paths differ: a replica that waits for its database is not ready,
-    but restarting it would help no one."""
+    """Where a service tells how it is. The two paths differ: a replica that waits for its database is not
+    ready, but restarting it would help no one."""
 
     liveness: str
     """Path that answers while the process works; the replica is restarted when it fails."""
@@ -46,15 +47,15 @@ class WebServiceArgs(PodArgs, PromiseArgs, ReplicaArgs, ServerArgs, pods.Process
     metrics: Metrics
     """Where Prometheus finds the metrics. Unset: there are none."""
     drain_seconds: int
-    """Time that a replica serves on after it left the endpoints. Default 10: two look-ups of a LoadBalancer and
-    the time that name servers keep addresses."""
+    """Time that a replica serves on after it left the endpoints. Default 10: two look-ups of a LoadBalancer
+    and the time that name servers keep addresses."""
     stop_seconds: int
     """Time that the program has to finish its requests after SIGTERM. Default 30."""
 
 
 class WebService(Replicated):
-    """A stateless HTTP service: replicas that spread over nodes, drain before they stop, scale if asked, and are
-    reached only by whom you name."""
+    """A stateless HTTP service: replicas that spread over nodes, drain before they stop, scale if asked, and
+    are reached only by whom you name."""
 
     host: pulumi.Output[str]
     """Name of the service within its namespace; connections go to a replica picked blindly."""
@@ -65,9 +66,7 @@ class WebService(Replicated):
     url: pulumi.Output[str]
     """Address within the namespace."""
 
-    def __init__(
-        self, name: str, args: WebServiceArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: WebServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service", name, args, opts)
         health = args.get("health")
         if not health or not health.get("liveness") or not health.get("readiness"):
@@ -94,9 +93,7 @@ class WebService(Replicated):
             image=args["image"],
             resources=pods.resources(args, DEFAULT_SIZE),
             ports=ports,
-            startupProbe=pods.http_probe(
-                health["liveness"], "http", period=2, failures=-(-startup // 2)
-            ),
+            startupProbe=pods.http_probe(health["liveness"], "http", period=2, failures=-(-startup // 2)),
             livenessProbe=pods.http_probe(health["liveness"], "http", period=10, failures=3, timeout=5),
             readinessProbe=pods.http_probe(health["readiness"], "http", period=5, failures=2),
             lifecycle=pods.drain(drain),
@@ -117,9 +114,7 @@ class WebService(Replicated):
             reaches=args.get("connects_to") or [],
             depends_on=program.depends_on,
         )
-        service = self._add(
-            "service", k8s.core.v1.Service, pods.service(self._metadata(), name, ports)
-        )
+        service = self._add("service", k8s.core.v1.Service, pods.service(self._metadata(), name, ports))
         headless = self._add(
             "pods",
             k8s.core.v1.Service,
@@ -129,9 +124,7 @@ class WebService(Replicated):
         self.pods_host = headless.metadata.apply(_name)
         self.port = pulumi.Output.from_input(port)
         self.url = pulumi.Output.format("http://{0}:{1}", self.host, port)
-        self._finish(
-            {"host": self.host, "podsHost": self.pods_host, "port": self.port, "url": self.url}
-        )
+        self._finish({"host": self.host, "podsHost": self.pods_host, "port": self.port, "url": self.url})
 
 
 def scrape_annotations(port: int, path: str) -> dict[str, Any]:

@@ -48,13 +48,3 @@ def status_command(
     out.print(f"Everything lies in {toolchain.home()}.")
     if any(stand.origin is None and stand.problem for stand in stands):
         raise typer.Exit(1)
-
-
-@app.command("clean")
-def clean_command() -> None:
-    """Remove the caches of finished builds; the tools stay."""
-    from groundplan.cli.console import out
-
-    from groundplan import toolchain
-
-    out.print(f"Freed {toolchain.clean() / 2**30:.1f} GiB.")

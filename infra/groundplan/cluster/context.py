@@ -17,6 +17,7 @@ NAME = re.compile(r"[a-z]([a-z0-9-]{0,7}[a-z0-9])?")
 DEFAULT_NAME = "default"
 API_PORT = 6443
 REGISTRY_PORT = 5000
+DEFAULT_WORKERS = 2
 
 CONTROL_PLANE_TOOLS = (
     "etcd",
@@ -30,6 +31,7 @@ CONTROL_PLANE_TOOLS = (
     "metrics-server",
     "catatonit",
     "ip",
+    "nft",
 )
 WORKER_TOOLS = (
     "containerd",
@@ -50,18 +52,19 @@ WORKER_TOOLS = (
 class ClusterConfig:
     """What the embedded cluster is to be.
 
-    workers: how many nodes, each in a zone of its own. registry_port: where the image registry is reached
-    on loopback. internet: whether pods and image pulls may leave the machine (through address translation).
+    workers: how many nodes, each in a zone of its own; None keeps what is there, and is 2 for a new cluster.
+    registry_port: where the image registry is reached on loopback. internet: whether pods and image pulls
+    may leave the machine, through address translation. Both are settled when the cluster is made.
     """
 
     name: str = DEFAULT_NAME
-    workers: int = 2
+    workers: int | None = None
     registry_port: int = REGISTRY_PORT
     internet: bool = True
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        if not 1 <= self.workers <= MOST_WORKERS:
+        if self.workers is not None and not 1 <= self.workers <= MOST_WORKERS:
             raise ClusterError(
                 "the number of workers is out of range",
                 where="--workers",
@@ -126,6 +129,11 @@ class Paths:
     @property
     def status(self) -> Path:
         return self.root / "status.json"
+
+    @property
+    def api_was_ready(self) -> Path:
+        """An empty file that is there from when the API server has been ready for the first time."""
+        return self.root / "api-was-ready"
 
     @property
     def supervisor(self) -> Path:

@@ -17,7 +17,10 @@ def write(path: Path, pki: Pki, server: str, user: str, context: str) -> None:
         "clusters": [
             {
                 "name": context,
-                "cluster": {"server": server, "certificate-authority-data": _data(pki.certificate("cluster-ca"))},
+                "cluster": {
+                    "server": server,
+                    "certificate-authority-data": _data(pki.certificate("cluster-ca")),
+                },
             }
         ],
         "users": [

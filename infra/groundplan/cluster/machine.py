@@ -133,7 +133,9 @@ def _basics(folder: Path) -> Iterator[Problem]:
         )
     memory = psutil.virtual_memory().total
     if memory < LEAST_MEMORY_BYTES:
-        yield Problem("the machine has too little memory", value=f"{memory / 2**30:.1f} GiB", bound="2 GiB or more")
+        yield Problem(
+            "the machine has too little memory", value=f"{memory / 2**30:.1f} GiB", bound="2 GiB or more"
+        )
     yield from _covered(folder)
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
@@ -210,13 +212,25 @@ def _taken_ports(ports: Iterable[tuple[IPv4Address, int]]) -> Iterator[Problem]:
             continue
         host, port = connection.laddr
         for address, wanted_port in wanted:
-            if port == wanted_port and host in (str(address), "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            same = port == wanted_port and host in (str(address), "0.0.0.0", "::")  # noqa: S104 - not bound
+            if same and not _is_another_cluster(connection.pid):
                 yield Problem(
                     "a port that the cluster needs is taken",
                     where=f"{address}:{port}",
                     value=_describe(connection.pid),
-                    fix="Stop that process" + (", or choose another --registry-port" if port == wanted[0][1] else ""),
+                    fix="Stop that process"
+                    + (", or choose another --registry-port" if port == wanted[0][1] else ""),
                 )
+
+
+def _is_another_cluster(pid: int | None) -> bool:
+    """Tell whether a process is another cluster's way to its registry: several may share one port."""
+    if pid is None:
+        return False
+    try:
+        return any(word.endswith("/groundplan/cluster/forward.py") for word in psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _describe(pid: int | None) -> str:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -83,12 +84,8 @@ class Pki:
             if authority:
                 issuer = x509.load_pem_x509_certificate(self.certificate(authority).read_bytes())
                 certificate.verify_directly_issued_by(issuer)
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, InvalidSignature):
             return False
-        except Exception as error:
-            if type(error).__name__ == "InvalidSignature":
-                return False
-            raise
         if certificate.public_key() != key.public_key():
             return False
         if certificate.not_valid_after_utc - datetime.now(UTC) < RENEW_BEFORE:
@@ -110,15 +107,16 @@ def identities(addresses: Addresses, workers: Iterable[int]) -> list[Identity]:
         Identity("front-proxy-client", "front-proxy-ca", "front-proxy-client"),
         Identity("admin", "cluster-ca", "groundplan-admin", groups=("system:masters",)),
         Identity(
-            "controller-manager", "cluster-ca", "system:kube-controller-manager", hosts=(loopback, "localhost")
+            "controller-manager",
+            "cluster-ca",
+            "system:kube-controller-manager",
+            hosts=(loopback, "localhost"),
         ),
         Identity("scheduler", "cluster-ca", "system:kube-scheduler", hosts=(loopback, "localhost")),
         Identity("proxy", "cluster-ca", "system:kube-proxy"),
         Identity("network-policy", "cluster-ca", "groundplan:network-policy"),
         Identity("volume-provisioner", "cluster-ca", "groundplan:volume-provisioner"),
-        Identity(
-            "metrics-server", "cluster-ca", "metrics-server", hosts=tuple(metrics_names), client=False
-        ),
+        Identity("metrics-server", "cluster-ca", "metrics-server", hosts=tuple(metrics_names), client=False),
     ]
     for number in workers:
         node = f"worker-{number}"
@@ -164,7 +162,9 @@ def _public_text(key: ec.EllipticCurvePrivateKey) -> str:
     )
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -219,7 +219,9 @@ def _issue(pki: Pki, identity: Identity) -> None:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+        )
     )
     if identity.hosts:
         names = [_general_name(host) for host in identity.hosts]

@@ -53,8 +53,10 @@ class Child:
 
 
 def reachable(address: str) -> bool:
-    """Tell whether something accepts connections at `unix:PATH` or `tcp:HOST:PORT`."""
+    """Tell whether `file:PATH` is there, or something accepts connections at `unix:PATH` or `tcp:HOST:PORT`."""
     kind, _, rest = address.partition(":")
+    if kind == "file":
+        return Path(rest).exists()
     try:
         if kind == "unix":
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

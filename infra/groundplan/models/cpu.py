@@ -43,7 +43,9 @@ def stretch(busy_cores: float, cores: float, at_once: int) -> float:
     tail = weight * ratio / (1 - ratio)
     growing = max(at_once - whole_cores, 0)
     capped = ratio**growing if growing else 1.0
-    running += tail * whole_cores + weight * ratio * (1 - capped) / (1 - ratio) ** 2 if growing else tail * at_once
+    running += (
+        tail * whole_cores + weight * ratio * (1 - capped) / (1 - ratio) ** 2 if growing else tail * at_once
+    )
     return max(1.0, running / (total + tail) / busy_cores)
 
 

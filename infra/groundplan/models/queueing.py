@@ -145,7 +145,9 @@ class MMc:
         high = (1 - math.log1p(-share)) / slowest
         while self.response_tail(high) > 1 - share:
             high *= 2
-        return float(optimize.brentq(lambda t: self.response_tail(t) - (1 - share), 0, high, xtol=1e-15 * high))
+        return float(
+            optimize.brentq(lambda t: self.response_tail(t) - (1 - share), 0, high, xtol=1e-15 * high)
+        )
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """The promises in a stack's annotations, put together with what the resources really ask for.
 
-Workloads carry what their service promises and how it works; the Namespace carries the budget, the platform and the
-price table. Replicas, CPU, memory and storage come from the workloads, their autoscalers and claims, so a promise is
-judged against what would run and not against what someone once planned.
+Workloads carry what their service promises and how it works; the Namespace carries the budget, the platform
+and the price table. Replicas, CPU, memory and storage come from the workloads, their autoscalers and
+claims, so a promise is judged against what would run and not against what someone once planned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -65,19 +65,32 @@ class StatedSystem:
         """The resource that runs a service, or stands for it."""
         if service in self.workloads:
             return self.workloads[service].resource
-        return next(
-            (outside for outside in self.outside if _service_name(outside) == service), self.resource
-        )
+        return next((outside for outside in self.outside if _service_name(outside) == service), self.resource)
+
+    @property
+    def nodes(self) -> int | None:
+        """Number of nodes that the system runs on, None when it doesn't say. Raises Undecided."""
+        try:
+            return self._frame.platform.nodes
+        except SpecError as error:
+            raise Undecided("what the system states can't be read; see rule promise") from error
+
+    @cached_property
+    def _frame(self) -> System:
+        """The system without its services."""
+        if self._namespace is None:
+            return System(name="system")
+        where = f"{self._namespace.title}, annotation {SYSTEM_ANNOTATION}"
+        text = self._namespace.metadata.node("annotations").text(SYSTEM_ANNOTATION)
+        return system_from_annotation(text or "", where)
 
     @cached_property
     def system(self) -> System:
-        """The system. Raises SpecError when a promise can't be read, Undecided when something in it is unknown."""
-        stated: dict[str, Any] = {"name": "system"}
-        if self._namespace is not None:
-            where = f"{self._namespace.title}, annotation {SYSTEM_ANNOTATION}"
-            text = self._namespace.metadata.node("annotations").text(SYSTEM_ANNOTATION)
-            frame = system_from_annotation(text or "", where)
-            stated = frame.model_dump(exclude={"services"}, exclude_unset=True)
+        """The system.
+
+        Raises SpecError when a promise can't be read, Undecided when something in it is unknown.
+        """
+        stated = self._frame.model_dump(exclude={"services"}, exclude_unset=True)
         services: dict[str, Any] = {}
         for name, fields, resource in self._services():
             if name in services:
@@ -99,11 +112,8 @@ class StatedSystem:
 
     @cached_property
     def _evaluated(self) -> Evaluation | Undecided:
-        # the models take a second to import: only a stack that states promises pays for that
-        from groundplan.models import plan  # noqa: PLC0415
-
         try:
-            return plan.evaluate(self.system)
+            return load_models()(self.system)
         except Undecided as reason:
             return reason
         except SpecError:
@@ -120,17 +130,30 @@ class StatedSystem:
             promise = member.stated_promise
             if promise is not None:
                 stated = promise.model_dump(exclude_unset=True, exclude=set(READ_FROM_THE_RESOURCE))
-                yield member.service_name, {**stated, **_as_it_would_run(member, self._stack)}, member.resource
+                yield (
+                    member.service_name,
+                    {**stated, **_as_it_would_run(member, self._stack)},
+                    member.resource,
+                )
+
+
+def load_models() -> Callable[[System], Evaluation]:
+    """The models. They take a second to import, so only a stack that states promises pays for that."""
+    from groundplan.models.plan import evaluate  # noqa: PLC0415
+
+    return evaluate
 
 
 def find_systems(stack: Stack) -> list[StatedSystem]:
     """The systems in a stack; none when nothing in it states a promise.
 
-    A promise belongs to the system that its namespace states, else to the only one that the stack states, else to a
-    system without budget and platform.
+    A promise belongs to the system that its namespace states, else to the only one that the stack states,
+    else to a system without budget and platform.
     """
     spaces = [space for space in stack.of_kind("Namespace") if _states(space, SYSTEM_ANNOTATION)]
-    members = [workload for workload in stack.lasting_workloads if _states(workload.resource, SERVICE_ANNOTATION)]
+    members = [
+        workload for workload in stack.lasting_workloads if _states(workload.resource, SERVICE_ANNOTATION)
+    ]
     outside = [service for service in stack.of_kind("Service") if _states(service, SERVICE_ANNOTATION)]
     if not spaces:
         return [StatedSystem(stack, None, members, outside)] if members else []
@@ -148,7 +171,9 @@ def find_systems(stack: Stack) -> list[StatedSystem]:
 
 
 def _states(resource: Resource, annotation: str) -> bool:
-    """Whether it carries the annotation; also when that can't be known, so that the doubt is met where it is read."""
+    """Whether it carries the annotation; also when that can't be known, so that the doubt is met where it
+    is read.
+    """
     try:
         return resource.metadata.node("annotations").has(annotation)
     except Undecided:
@@ -175,18 +200,24 @@ def _as_it_would_run(workload: Workload, stack: Stack) -> dict[str, Any]:
     containers = workload.running_containers()
     for name in ("cpu", "memory"):
         requests = [container.request(name) for container in containers]
-        if all(request is not None for request in requests):
-            fields[name] = sum(request or 0 for request in requests)
+        if total := _sum(requests):
+            fields[name] = total
     limits = [container.limit("cpu") for container in containers]
-    if all(limit is not None for limit in limits):
-        fields["cpu_limit"] = sum(limit or 0 for limit in limits)
+    if total := _sum(limits):
+        fields["cpu_limit"] = total
     storage = [
         quantity(claim.node("spec", "resources", "requests"), "storage")
         for claim in workload.resource.spec.nodes("volumeClaimTemplates")
     ]
-    if storage and all(size is not None for size in storage):
-        fields["storage"] = sum(size or 0 for size in storage)
+    if total := _sum(storage):
+        fields["storage"] = total
     return fields
+
+
+def _sum(amounts: list[float | None]) -> float | None:
+    """The total, None when one of the amounts isn't stated."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if len(known) == len(amounts) else None
 
 
 def _replicas(scale: Scale) -> dict[str, Any]:
@@ -211,5 +242,7 @@ def _cpu_target(autoscaler: Resource) -> float:
             if percent is not None:
                 return percent / 100
     if metrics:
-        raise Undecided(f"{autoscaler.title} doesn't follow CPU utilization, the only metric that is modelled")
+        raise Undecided(
+            f"{autoscaler.title} doesn't follow CPU utilization, the only metric that is modelled"
+        )
     return _DEFAULT_CPU_TARGET

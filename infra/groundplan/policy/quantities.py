@@ -20,7 +20,7 @@ def quantity(node: Node, key: str) -> float | None:
 
 
 def scaled(node: Node, key: str, total: int) -> int | None:
-    """A whole number, or a percentage of `total` rounded up as the disruption controller does; None when absent."""
+    """A whole number, or a percentage of `total` rounded up as Kubernetes does; None when absent."""
     value = node.raw(key)
     if isinstance(value, str) and value.endswith("%"):
         try:

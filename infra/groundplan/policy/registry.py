@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from groundplan.errors import GroundplanError
 from groundplan.policy.promises import StatedSystem
-from groundplan.policy.resources import Resource
+from groundplan.policy.resources import Origin
 from groundplan.policy.stack import Stack
 from groundplan.policy.tree import Undecided
 from groundplan.policy.verdicts import Finding, Judgement, Severity, Verdict, holds, undecided
@@ -25,8 +25,8 @@ class Subject(StrEnum):
     """What a rule is asked about, one at a time."""
 
     WORKLOAD = "workload"  # everything that makes pods
-    RESOURCE = "resource"  # everything
     SYSTEM = "system"  # the services that state a promise together
+    STACK = "stack"  # all resources at once
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ Check = Callable[[Any, Context], Iterator[Judgement]]
 class Rule:
     """One rule: what it is called and why it exists, and the function that judges.
 
-    early: whether it can refuse a resource when only that resource is known, just before it is created. Such a rule
-    never fails early what it would pass with the whole stack in view.
+    early: whether it can refuse a resource when only that resource is known, just before it is created.
+    Such a rule never fails early what it would pass with the whole stack in view.
     """
 
     name: str
@@ -73,22 +73,26 @@ class Rule:
         context = Context(stack, self._values(parameters or {}))
         found: list[Finding] = []
         for subject in self._subjects(stack):
-            resource = subject_resource(subject)
             judgements = list(_judgements(self.check, subject, context)) or [holds("holds")]
-            found += [
-                Finding(self.name, resource.title, resource.origin, judgement, judgement.fix or self.fix)
-                for judgement in judgements
-            ]
+            found += [self._finding(subject, judgement) for judgement in judgements]
         return found
 
-    def _subjects(self, stack: Stack) -> Iterable[Workload | Resource | StatedSystem]:
+    def _subjects(self, stack: Stack) -> Iterable[Workload | StatedSystem | Stack]:
         match self.subject:
             case Subject.WORKLOAD:
                 return stack.workloads
-            case Subject.RESOURCE:
-                return stack.resources
             case Subject.SYSTEM:
                 return stack.systems
+            case Subject.STACK:
+                return (stack,)
+
+    def _finding(self, subject: Workload | StatedSystem | Stack, judgement: Judgement) -> Finding:
+        resource = judgement.about
+        if resource is None and not isinstance(subject, Stack):
+            resource = subject.resource
+        title = "the stack" if resource is None else resource.title
+        origin = Origin() if resource is None else resource.origin
+        return Finding(self.name, title, origin, judgement, judgement.fix or self.fix)
 
     def _values(self, given: Mapping[str, Any]) -> dict[str, int]:
         values = {}
@@ -152,11 +156,6 @@ def all_rules() -> Registry:
         for name in names
         if not name.startswith("_")
     )
-
-
-def subject_resource(subject: Workload | Resource | StatedSystem) -> Resource:
-    """The resource that a finding about this subject is attached to."""
-    return subject if isinstance(subject, Resource) else subject.resource
 
 
 _T = TypeVar("_T")

@@ -28,7 +28,7 @@ class Origin:
         if self.urn is not None:
             return self.urn
         if self.file is None:
-            return "(unknown origin)"
+            return "the stack"
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
 

@@ -1,7 +1,7 @@
 """Label selectors with Kubernetes semantics, including matchExpressions, over labels that may be unknown.
 
-Source: Kubernetes API, LabelSelector (an empty one selects everything, an absent one nothing) and the plain label
-maps of Services and ReplicationControllers (an empty one selects nothing).
+Source: Kubernetes API, LabelSelector (an empty one selects everything, an absent one nothing) and the plain
+label maps of Services and ReplicationControllers (an empty one selects nothing).
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ def selects(parent: Node, key: str, labels: Callable[[], Node]) -> bool:
     selector = parent.node(key)
     terms: list[Callable[[], bool]] = []
     wanted = selector.node("matchLabels")
-    terms += [lambda name=name: labels().text(name) == wanted.text(name) for name in wanted.keys()]  # type: ignore[misc]  # noqa: SIM118
+    terms += [lambda name=name: labels().text(name) == wanted.text(name) for name in wanted.names()]  # type: ignore[misc]
     terms += [
         lambda expression=expression: _holds(expression, labels)  # type: ignore[misc]
         for expression in selector.nodes("matchExpressions")
@@ -29,7 +29,7 @@ def selects(parent: Node, key: str, labels: Callable[[], Node]) -> bool:
 
 def map_selects(wanted: Node, labels: Callable[[], Node]) -> bool:
     """Whether a plain label map, as in a Service, selects something with these labels."""
-    names = list(wanted.keys())
+    names = list(wanted.names())
     if not names:
         return False
     return all_of([lambda name=name: labels().text(name) == wanted.text(name) for name in names])  # type: ignore[misc]

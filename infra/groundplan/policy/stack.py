@@ -40,8 +40,8 @@ class Scale:
 class Stack:
     """Everything that is to be deployed together, indexed once.
 
-    partial: whether resources are still missing, as when one is judged just before it is created. What only the
-    missing ones could settle is then Undecided.
+    partial: whether resources are still missing, as when one is judged just before it is created. What only
+    the missing ones could settle is then Undecided.
     """
 
     def __init__(self, resources: Iterable[Resource], *, partial: bool = False) -> None:
@@ -83,8 +83,7 @@ class Stack:
                 workload,
                 # an absent podSelector is an empty one here, which selects all pods
                 lambda policy: (
-                    not policy.spec.has("podSelector")
-                    or selects(policy.spec, "podSelector", workload.labels)
+                    not policy.spec.has("podSelector") or selects(policy.spec, "podSelector", workload.labels)
                 ),
             )
         )
@@ -101,9 +100,7 @@ class Stack:
 
     def namespace_of(self, resource: Resource) -> Resource | None:
         """The Namespace that the resource lives in, if this stack makes it."""
-        return next(
-            (space for space in self.of_kind("Namespace") if space.name == resource.namespace), None
-        )
+        return next((space for space in self.of_kind("Namespace") if space.name == resource.namespace), None)
 
     def autoscalers_of(self, workload: Workload) -> list[Resource]:
         """HorizontalPodAutoscalers that scale the workload."""
@@ -122,8 +119,8 @@ class Stack:
     def scale_of(self, workload: Workload) -> Scale:
         """How many replicas it runs.
 
-        A stated count and an autoscaler together give the smaller of both, since every deployment puts the count
-        back to what is stated.
+        A stated count and an autoscaler together give the smaller of both, since every deployment puts the
+        count back to what is stated.
         """
         stated = workload.resource.spec.whole("replicas") if workload.kind != "Pod" else 1
         if self.partial and stated is None:
@@ -153,7 +150,10 @@ class Stack:
 def _matching(
     candidates: Iterable[Resource], workload: Workload, matches: Callable[[Resource], bool]
 ) -> Iterator[Resource]:
-    """Candidates in the workload's namespace that match it. Raises Undecided at the end if one may match or not."""
+    """Candidates in the workload's namespace that match it.
+
+    Raises Undecided at the end if one may match or not.
+    """
     undecided: Undecided | None = None
     for candidate in candidates:
         try:

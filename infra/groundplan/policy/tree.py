@@ -1,8 +1,9 @@
 """Reading nested data in which single values may be unknown.
 
-At preview some values of a resource don't exist yet. The plain data carries `UNKNOWN` in their place. Rules read
-through `Node`, which raises `Undecided`, with the field's name, as soon as a verdict would depend on such a value
-or on one that has the wrong shape. So a rule is written as if everything were known and still never guesses.
+At preview some values of a resource don't exist yet. The plain data carries `UNKNOWN` in their place. Rules
+read through `Node`, which raises `Undecided`, with the field's name, as soon as a verdict would depend on
+such a value or on one that has the wrong shape. So a rule is written as if everything were known and still
+never guesses.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,10 @@ class Undecided(Exception):  # noqa: N818 - not a failure: the third verdict
 
 @dataclass(frozen=True)
 class Node:
-    """A mapping inside a resource, with the path that leads to it. Absent and null are the same, as in Kubernetes."""
+    """A mapping inside a resource, with the path that leads to it.
+
+    Absent and null are the same, as in Kubernetes.
+    """
 
     data: Mapping[str, Any]
     path: str = ""
@@ -44,7 +48,7 @@ class Node:
     def __bool__(self) -> bool:
         return any(value is not None for value in self.data.values())
 
-    def keys(self) -> Iterator[str]:
+    def names(self) -> Iterator[str]:
         """Names of the fields that are set, known or not."""
         return (key for key, value in self.data.items() if value is not None)
 

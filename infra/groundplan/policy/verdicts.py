@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from groundplan.policy.resources import Origin
+from groundplan.policy.resources import Origin, Resource
 from groundplan.policy.tree import Undecided
 
 
@@ -35,9 +35,10 @@ class Severity(StrEnum):
 class Judgement:
     """One answer of a rule about the subject that it was given.
 
-    what: the reason, without the subject's name. field: path of the field that it is about. value: that field's
-    value as text, never a secret. bound: what it must satisfy. fix: what to do here, where that says more than the
-    rule's own advice.
+    what: the reason, without the subject's name. field: path of the field that it is about. value: that
+    field's value as text, never a secret. bound: what it must satisfy. fix: what to do here, where that
+    says more than the rule's own advice. about: the resource that it is about, where that isn't the subject
+    itself.
     """
 
     verdict: Verdict
@@ -47,6 +48,7 @@ class Judgement:
     value: str | None = None
     bound: str | None = None
     fix: str | None = None
+    about: Resource | None = None
 
 
 @dataclass(frozen=True)
@@ -89,18 +91,20 @@ def fails(
     value: object = None,
     bound: str | None = None,
     fix: str | None = None,
+    about: Resource | None = None,
 ) -> Judgement:
     """The rule is broken. required: whether something that was stated depends on it."""
     level = Level.REQUIRED if required else Level.ADVICE
     shown = None if value is None else str(value)
-    return Judgement(Verdict.FAIL, what, level, field, shown, bound, fix)
+    return Judgement(Verdict.FAIL, what, level, field, shown, bound, fix, about)
 
 
-def holds(what: str) -> Judgement:
+def holds(what: str, about: Resource | None = None) -> Judgement:
     """The rule is kept, for a reason worth telling."""
-    return Judgement(Verdict.PASS, what)
+    return Judgement(Verdict.PASS, what, about=about)
 
 
-def undecided(reason: Undecided | str) -> Judgement:
+def undecided(reason: Undecided | str, about: Resource | None = None) -> Judgement:
     """The rule can't be judged."""
-    return Judgement(Verdict.UNDECIDED, reason.reason if isinstance(reason, Undecided) else reason)
+    text = reason.reason if isinstance(reason, Undecided) else reason
+    return Judgement(Verdict.UNDECIDED, text, about=about)

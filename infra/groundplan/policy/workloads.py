@@ -58,7 +58,7 @@ class Container:
         )
 
     def request(self, name: str) -> float | None:
-        """What it asks for of a resource, in cores or bytes; the limit stands in where there is no request."""
+        """What it asks for of a resource, in cores or bytes; a limit stands in for a missing request."""
         resources = self.node.node("resources")
         requested = quantity(resources.node("requests"), name)
         return requested if requested is not None else quantity(resources.node("limits"), name)
@@ -102,6 +102,11 @@ class Workload:
         """Main containers and sidecars."""
         return [container for container in self.containers("init", "container") if container.runs_along]
 
+    @property
+    def is_promised(self) -> bool:
+        """Whether it states a promise, readable or not."""
+        return self.resource.metadata.node("annotations").has(SERVICE_ANNOTATION)
+
     @cached_property
     def stated_promise(self) -> Service | None:
         """What the workload says of itself in its annotation. Raises SpecError when that can't be read."""
@@ -112,7 +117,7 @@ class Workload:
 
     @property
     def promise(self) -> Service | None:
-        """Like `stated_promise`, and Undecided where that can't be read, so that one rule alone reports it."""
+        """Like `stated_promise`, but Undecided where that can't be read, so that one rule alone tells it."""
         try:
             return self.stated_promise
         except SpecError as error:
@@ -121,9 +126,7 @@ class Workload:
     @property
     def service_name(self) -> str:
         """Name of the service that it runs, as other services call it."""
-        return (
-            self.resource.metadata.node("annotations").text(SERVICE_NAME_ANNOTATION) or self.resource.name
-        )
+        return self.resource.metadata.node("annotations").text(SERVICE_NAME_ANNOTATION) or self.resource.name
 
     @property
     def promised_availability(self) -> float | None:

@@ -5,14 +5,13 @@ Everything lands in one folder, `home()`, outside the checkout. `ensure` obtains
 """
 
 from groundplan.toolchain.folders import bin_directory, home
-from groundplan.toolchain.obtain import clean, ensure, find, install, search_path, status
+from groundplan.toolchain.obtain import ensure, find, install, search_path, status
 from groundplan.toolchain.recipes import Recipe, catalogue
 
 __all__ = [
     "Recipe",
     "bin_directory",
     "catalogue",
-    "clean",
     "ensure",
     "find",
     "home",

