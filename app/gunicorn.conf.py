@@ -26,11 +26,11 @@ logconfig_dict = settings.LOGGING
 accesslog = None  # the metrics middleware logs each request
 
 
-def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 - Gunicorn's signature
+def post_fork(server: Any, worker: Any) -> None:
     """Count the worker process."""
     metrics.HTTP_WORKER_PROCESSES.set(1)
 
 
-def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
+def child_exit(server: Any, worker: Any) -> None:
     """Drop the gauges of a worker that ended; its counters stay."""
     metrics.forget_process(worker.pid)

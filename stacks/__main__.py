@@ -2,6 +2,7 @@
 
 import ecommerce
 import pulumi
+
 from groundplan.errors import SpecError
 
 PROGRAMS = {"ecommerce": ecommerce.program}

@@ -1,14 +1,15 @@
 """The shop: what stacks/ecommerce.yaml states, built from components."""
 
-import json
-from collections.abc import Mapping
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pulumi
+from settings import Settings, read_settings, require_a_named_cluster
+
 from groundplan.errors import SpecError
 from groundplan.models import plan
-from groundplan.spec import Service, System, load_system, system_to_annotation
+from groundplan.spec import Service, System, load_system
 from pulumi_groundplan import (
     IMAGES,
     Balancing,
@@ -19,6 +20,7 @@ from pulumi_groundplan import (
     Credentials,
     Database,
     Environment,
+    EnvironmentArgs,
     LoadBalancer,
     Monitoring,
     Task,
@@ -27,11 +29,280 @@ from pulumi_groundplan import (
     stated,
     stated_replicas,
 )
-from pulumi_groundplan.pods import SecretKey
-from settings import Settings, read_settings, require_a_named_cluster
+from pulumi_groundplan.pods import FILES_FOLDER, SecretKey
 
 HERE = Path(__file__).parent
 SPEC = HERE / "ecommerce.yaml"
 REPOSITORY = HERE.parent
-EDGE_CONNECTIONS = 40
-"""Most clients of the database: processes of all web replicas and workers, twice over during a rollout."""
+APP_UTILITIES = ["migrate", "seed"]
+METRICS_PORT = 9808
+"""Port of the workers' metrics and health."""
+
+
+def program() -> None:
+    """Declare everything. Raises SpecError for a spec or a setting that doesn't fit."""
+    require_a_named_cluster()
+    settings = read_settings()
+    system = load_system(SPEC)
+    shop = Shop(system, settings)
+    predicted = plan.evaluate(system)
+    pulumi.export("namespace", shop.environment.namespace)
+    pulumi.export("nodePort", shop.edge.node_port)
+    pulumi.export("services", list(system.services))
+    pulumi.export("adminUser", ADMIN_USER)
+    pulumi.export("adminPassword", shop.keys.values.apply(lambda values: values[ADMIN_PASSWORD]))
+    pulumi.export(
+        "predicted",
+        {
+            "promises": [_plain(promise) for promise in predicted.promises],
+            "costPerMonth": f"{predicted.cost.total} {predicted.cost.currency}",
+        },
+    )
+
+
+ADMIN_USER = "admin"
+SECRET_KEY, ADMIN_PASSWORD = "secret-key", "admin-password"
+
+
+class Shop:
+    """The parts of the shop, each named like its service in the spec."""
+
+    def __init__(self, system: System, settings: Settings) -> None:
+        self._system = system
+        self._settings = settings
+        self.environment = Environment(system.name, _environment(system))
+        self._namespace = self.environment.namespace
+        self.keys = Credentials(
+            "shop-keys", {"namespace": self._namespace, "generated": [SECRET_KEY, ADMIN_PASSWORD]}
+        )
+        app = self._image("shop", REPOSITORY, REPOSITORY / "app" / "Dockerfile", packages=True)
+        redis = self._image("redis", IMAGES / "redis")
+        self._cache(redis)
+        self._broker(redis)
+        self._database(self._image("postgresql", IMAGES / "postgresql"))
+        self._monitoring(self._image("prometheus", IMAGES / "prometheus"))
+        migrated = self._task("migrate", app, [self.database, self.cache, self.broker])
+        seeded = self._task("seed", app, [migrated])
+        self._shop(app, [seeded])
+        self._orders(app, [seeded])
+        self._edge(self._image("nginx", IMAGES / "nginx"))
+
+    def _service(self, name: str) -> Service:
+        service = self._system.services.get(name)
+        if service is None:
+            raise SpecError(
+                "a service of the shop is missing", where=str(SPEC), value=name, bound="stated in services"
+            )
+        return service
+
+    def _single(self, name: str) -> Service:
+        service = self._service(name)
+        if service.replicas != 1:
+            raise SpecError(
+                f"services.{name}.replicas doesn't fit",
+                where=str(SPEC),
+                value=service.replicas,
+                bound="1, because the component runs one server",
+            )
+        return service
+
+    def _callers(self, name: str) -> list[str]:
+        """The services that the spec lets call this one."""
+        services = self._system.services.items()
+        return [caller for caller, service in services if any(call.to == name for call in service.calls)]
+
+    def _image(
+        self, name: str, context: Path, dockerfile: Path | None = None, *, packages: bool = False
+    ) -> pulumi.Output[str]:
+        """packages: the build downloads Python packages, and must trust what this machine trusts."""
+        settings = self._settings
+        args: ContainerImageArgs = {
+            "registry": settings.registry,
+            "context": str(context),
+            "repository": f"{self._system.name}/{name}",
+            "builder": settings.builder,
+        }
+        if dockerfile:
+            args["dockerfile"] = str(dockerfile)
+        if settings.base:
+            args["base"] = settings.base
+        if settings.builder_name:
+            args["builder_name"] = settings.builder_name
+        if packages and settings.ca_certificates:
+            args["ca_certificates"] = settings.ca_certificates
+        return ContainerImage(f"{name}-image", args).ref
+
+    def _cache(self, image: pulumi.Output[str]) -> None:
+        service = self._single("cache")
+        self.cache = Cache(
+            "cache",
+            {
+                **stated(service),
+                "namespace": self._namespace,
+                "image": image,
+                "allow_from": [*self._callers("cache"), *APP_UTILITIES],
+            },
+        )
+
+    def _broker(self, image: pulumi.Output[str]) -> None:
+        service = self._single("broker")
+        self.broker = Broker(
+            "broker",
+            {
+                **stated(service),
+                **self._settings.storage_of(service),
+                "namespace": self._namespace,
+                "image": image,
+                "allow_from": [*self._callers("broker"), *APP_UTILITIES],
+            },
+        )
+
+    def _database(self, image: pulumi.Output[str]) -> None:
+        service = self._single("database")
+        self.database = Database(
+            "database",
+            {
+                **stated(service),
+                **self._settings.storage_of(service),
+                "namespace": self._namespace,
+                "image": image,
+                "database": "shop",
+                "allow_from": [*self._callers("database"), *APP_UTILITIES],
+            },
+        )
+
+    def _monitoring(self, image: pulumi.Output[str]) -> None:
+        service = self._single("monitoring")
+        measured = {"shop": self._service("shop")}
+        self.monitoring = Monitoring(
+            "monitoring",
+            {
+                **stated(service),
+                **self._settings.storage_of(service),
+                "namespace": self._namespace,
+                "image": image,
+                "allow_from": ["shop"],
+                "slos": {name: stated(known)["slo"] for name, known in measured.items() if known.slo},
+                "response_time_metric": "http_response_time_seconds",
+                "scrape_interval": "10s",
+            },
+        )
+
+    def _task(self, command: str, image: pulumi.Output[str], after: list[pulumi.Resource]) -> Task:
+        return Task(
+            command,
+            {
+                "namespace": self._namespace,
+                "image": image,
+                "arguments": [command],
+                "env": self._env(),
+                "secret_env": self._secret_env(),
+                "memory": "256Mi",
+                "connects_to": ["database", "cache", "broker"],
+            },
+            pulumi.ResourceOptions(depends_on=after),
+        )
+
+    def _shop(self, image: pulumi.Output[str], after: list[pulumi.Resource]) -> None:
+        service = self._service("shop")
+        self.shop = WebService(
+            "shop",
+            {
+                **stated(service),
+                **stated_replicas(service),
+                "namespace": self._namespace,
+                "image": image,
+                "arguments": ["web"],
+                "env": {**self._env(), "GUNICORN_WORKERS": str(service.concurrency)},
+                "secret_env": self._secret_env(),
+                "files": {SPEC.name: SPEC.read_text(encoding="utf-8")},
+                "health": {"liveness": "/healthz", "readiness": "/readyz", "startup_seconds": 120},
+                "metrics": {"path": "/metrics"},
+                "allow_from": self._callers("shop"),
+                "connects_to": ["monitoring"],
+            },
+            pulumi.ResourceOptions(depends_on=after),
+        )
+
+    def _orders(self, image: pulumi.Output[str], after: list[pulumi.Resource]) -> None:
+        service = self._service("orders")
+        self.orders = Worker(
+            "orders",
+            {
+                **stated(service),
+                **stated_replicas(service),
+                "namespace": self._namespace,
+                "image": image,
+                "arguments": ["worker"],
+                "env": {
+                    **self._env(),
+                    "CELERY_CONCURRENCY": str(service.concurrency),
+                    "EDGE_URL": "http://edge:8080/healthz",
+                },
+                "secret_env": self._secret_env(),
+                "health": {"path": "/healthz", "port": METRICS_PORT, "startup_seconds": 120},
+                "metrics": {"path": "/metrics", "port": METRICS_PORT},
+                # the workers probe what the shop depends on
+                "connects_to": ["cache", "edge"],
+            },
+            pulumi.ResourceOptions(depends_on=after),
+        )
+
+    def _edge(self, image: pulumi.Output[str]) -> None:
+        service, target = self._service("edge"), self._service("shop")
+        settings = self._settings
+        self.edge = LoadBalancer(
+            "edge",
+            {
+                **stated(service),
+                **stated_replicas(service),
+                "namespace": self._namespace,
+                "image": image,
+                "target": "shop",
+                "balancing": Balancing.LEAST_CONNECTIONS
+                if target.dispatch == "least-connections"
+                else Balancing.ROUND_ROBIN,
+                "cache_paths": ["/static/"],
+                "exposure": settings.exposure,
+                **settings.entry,
+            },
+            pulumi.ResourceOptions(depends_on=[self.shop]),
+        )
+
+    def _env(self) -> dict[str, pulumi.Input[str]]:
+        """The app's environment; app/README.md lists it."""
+        return {
+            "DJANGO_ALLOWED_HOSTS": self._settings.allowed_hosts,
+            "DATABASE_HOST": "database",
+            "DATABASE_NAME": "shop",
+            "DATABASE_USER": "shop",
+            "CACHE_HOST": "cache",
+            "BROKER_HOST": "broker",
+            "PROMETHEUS_URL": "http://monitoring:9090",
+            "PLAN_FILE": f"{FILES_FOLDER}/{SPEC.name}",
+            "ADMIN_USERNAME": ADMIN_USER,
+        }
+
+    def _secret_env(self) -> dict[str, SecretKey]:
+        return {
+            "DJANGO_SECRET_KEY": {"secret": self.keys.secret_name, "key": SECRET_KEY},
+            "ADMIN_PASSWORD": {"secret": self.keys.secret_name, "key": ADMIN_PASSWORD},
+            "DATABASE_PASSWORD": {"secret": self.database.secret_name, "key": "password"},
+            "CACHE_PASSWORD": {"secret": self.cache.secret_name, "key": "password"},
+            "BROKER_PASSWORD": {"secret": self.broker.secret_name, "key": "password"},
+        }
+
+
+def _environment(system: System) -> EnvironmentArgs:
+    stated_system = system.model_dump(mode="json", exclude={"name", "services"}, exclude_defaults=True)
+    quota = {"cpu": "3", "memory": "6Gi", "storage": "20Gi", "pods": 40}
+    return cast(EnvironmentArgs, {**stated_system, "quota": quota})
+
+
+def _plain(promise: plan.Promise) -> dict[str, Any]:
+    """A promise as outputs can hold it: money as text."""
+    fields = dataclasses.asdict(promise)
+    return {
+        name: value if value is None or isinstance(value, str | float | int) else str(value)
+        for name, value in fields.items()
+    }

@@ -1,18 +1,26 @@
 """What a deployment needs to know about the place it goes to.
 
-Each setting is read from the stack's configuration (`pulumi config set <name> <value>`), else from the environment
-(`GROUNDPLAN_<NAME>`), else it has its default. The environment lets a tool that owns the place say so without
-touching the stack's file.
+Each setting is read from the stack's configuration (`pulumi config set <name> <value>`), or has its default.
 """
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import pulumi
+
 from groundplan.errors import SpecError
+from groundplan.spec import Service
 from pulumi_groundplan import Exposure, ImageBuilder
+from pulumi_groundplan.stateful import VolumeArgs
+
+
+class NodePort(TypedDict, total=False):
+    """An argument of a LoadBalancer."""
+
+    node_port: int
+
 
 _CLUSTER_SETTINGS = ("kubeconfig", "context")
 
@@ -40,15 +48,23 @@ class Settings:
     allowed_hosts: str
     """Host names that requests may carry, separated by commas."""
 
+    def storage_of(self, service: Service) -> VolumeArgs:
+        """The volume that a spec asks for, in this place."""
+        args: VolumeArgs = {}
+        if service.storage is not None:
+            args["storage"] = str(round(service.storage))
+        if self.storage_class:
+            args["storage_class"] = self.storage_class
+        return args
+
     @property
-    def storage(self) -> dict[str, str]:
-        """The storage class as an argument of components, if one is set."""
-        return {"storage_class": self.storage_class} if self.storage_class else {}
+    def entry(self) -> NodePort:
+        """The port on each node, as an argument of the load balancer, if one is set."""
+        return {"node_port": self.node_port} if self.node_port else {}
 
 
 def _setting(name: str, default: str | None = None) -> str | None:
-    variable = "GROUNDPLAN_" + re.sub("([A-Z])", r"_\1", name).upper()
-    return pulumi.Config("groundplan").get(name) or os.environ.get(variable) or default
+    return pulumi.Config("groundplan").get(name) or default
 
 
 def read_settings() -> Settings:
@@ -97,8 +113,8 @@ def _one_of(name: str, choices: list[str], default: str) -> str:
 
 
 def _certificates() -> str | None:
-    path = _setting("caCertificates")
-    if path is None:
+    path = _setting("caCertificates", os.environ.get("GROUNDPLAN_CA_BUNDLE"))
+    if not path:
         return None
     try:
         return Path(path).read_text(encoding="utf-8")
@@ -107,5 +123,5 @@ def _certificates() -> str | None:
             f"caCertificates can't be read ({error.strerror})",
             where="configuration",
             value=path,
-            bound="a PEM file",
+            bound="a file of PEM certificates",
         ) from error

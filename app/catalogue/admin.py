@@ -1,5 +1,7 @@
 """Products in the admin."""
 
+from typing import ClassVar
+
 from django.contrib import admin
 
 from catalogue.models import Product
@@ -17,9 +19,9 @@ class StockInline(admin.StackedInline):
 class ProductAdmin(admin.ModelAdmin):
     """Products and their stock."""
 
-    list_display = ["name", "category", "price", "active"]
-    list_filter = ["category", "active"]
-    list_editable = ["price", "active"]
-    search_fields = ["name", "description"]
-    prepopulated_fields = {"slug": ["name"]}
-    inlines = [StockInline]
+    list_display = ("name", "category", "price", "active")
+    list_filter = ("category", "active")
+    list_editable = ("price", "active")
+    search_fields = ("name", "description")
+    prepopulated_fields: ClassVar = {"slug": ("name",)}
+    inlines = (StockInline,)

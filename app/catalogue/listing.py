@@ -46,7 +46,10 @@ def categories() -> list[str]:
     return cache.remember(
         "categories",
         lambda: list(
-            Product.objects.filter(active=True).order_by("category").values_list("category", flat=True).distinct()
+            Product.objects.filter(active=True)
+            .order_by("category")
+            .values_list("category", flat=True)
+            .distinct()
         ),
     )
 

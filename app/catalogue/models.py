@@ -15,7 +15,7 @@ class Product(models.Model):
     active = models.BooleanField(default=True, help_text="Only active products are shown and can be ordered.")
 
     class Meta:
-        ordering = ["name", "id"]
+        ordering = ("name", "id")
 
     def __str__(self) -> str:
         return self.name

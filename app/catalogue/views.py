@@ -31,7 +31,7 @@ class ProductViewSet(viewsets.ViewSet):
             raise NotFound("There is no such page of products.")
         return Response({"currency": settings.CURRENCY, **page})
 
-    def retrieve(self, request: Request, pk: str) -> Response:  # noqa: ARG002 - the router's signature
+    def retrieve(self, request: Request, pk: str) -> Response:
         """One product, cached, with the stock of this moment."""
         product = listing.product(int(pk))
         if product is None:

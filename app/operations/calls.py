@@ -1,4 +1,4 @@
-"""How long the current request or task waited for database and cache, so that its own time can be told apart."""
+"""How long the current request or task waited for database and cache; the rest is its own time."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ _PROBE_TIMEOUT_SECONDS = 2.0
 
 
 class _Migrations:
-    """Once all are applied they stay so for the life of the process; reading the list each time would be dear."""
+    """Once all are applied they stay so; reading the list each time would be dear."""
 
     applied = False
 
@@ -30,7 +30,7 @@ _migrations = _Migrations()
 
 
 def readiness_problem() -> str | None:
-    """Why this replica can't serve now, or nothing. The cache is left out: without it the shop is slower, not down."""
+    """Why this replica can't serve now, or nothing; without the cache the shop is slower, not down."""
     try:
         _ask_database()
         return "migrations are missing" if _migrations.missing() else None
@@ -76,6 +76,6 @@ def _redis_answers(url: str) -> bool:
 
 def _edge_answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=_PROBE_TIMEOUT_SECONDS).is_success
+        return httpx.get(url, timeout=_PROBE_TIMEOUT_SECONDS, trust_env=False).is_success
     except httpx.HTTPError:
         return False

@@ -1,6 +1,6 @@
 """What Prometheus measured of this deployment over a window of time.
 
-A figure that isn't there is a reading without value but with the reason; nothing is made up and nothing is raised.
+A figure that isn't there is a reading without value but with the reason; nothing is made up or raised.
 """
 
 import time
@@ -63,7 +63,7 @@ class Measurements:
 
     @cached_property
     def window_seconds(self) -> float:
-        """The part of the window that has samples: rates of a young deployment aren't thinned by time before it."""
+        """The part of the window that has samples, so that a young deployment's rates aren't thinned."""
         resolution = max(5.0, self.asked_seconds / 1000)
         first = self._scalar(
             f"min(min_over_time(timestamp(up)[{self.asked_seconds:.0f}s:{resolution:.0f}s]))"
@@ -72,7 +72,7 @@ class Measurements:
             return self.asked_seconds
         return min(max(self.at - first + resolution, 4 * resolution), self.asked_seconds)
 
-    # -- performance ---------------------------------------------------------------------------------------------
+    # performance
 
     def performance(self, name: str, kind: str) -> Mapping[str, Reading]:
         """Request rate, response times (seconds), utilization and service time of a service of the plan."""
@@ -92,7 +92,10 @@ class Measurements:
         for label, quantile in _PERCENTILES.items():
             buckets = f"sum by (le) (rate({source.response}_bucket[{self._window}]))"
             readings[label] = self._scalar(f"histogram_quantile({quantile}, {buckets})")
-        busy, processes = self._rate(f"{source.duration}_sum"), f"sum(avg_over_time({source.processes}[{self._window}]))"
+        busy, processes = (
+            self._rate(f"{source.duration}_sum"),
+            f"sum(avg_over_time({source.processes}[{self._window}]))",
+        )
         readings["utilization"] = self._scalar(f"{busy} / {processes}")
         own_mean = f"{self._rate(f'{source.own}_total')} / {self._rate(f'{source.duration}_count')}"
         own_square = f"{self._rate(f'{source.own}_squared_total')} / {self._rate(f'{source.duration}_count')}"
@@ -108,27 +111,24 @@ class Measurements:
         calls, seconds = both("s_total"), both("_seconds_total")
         return {"arrival_rate": self._scalar(calls), "mean": self._scalar(f"{seconds} / {calls}")}
 
-    def routes(self) -> list[dict[str, object]]:
-        """Rate and response times of each route, busiest first."""
-        by_route: dict[str, dict[str, object]] = {}
+    def routes(self) -> Mapping[str, Mapping[str, float]]:
+        """Request rate and percentiles (seconds) of each route that was asked for, busiest first."""
+        found: dict[str, dict[str, float]] = {}
         rate = f"sum by (route) (rate(http_response_time_seconds_count[{self._window}])) > 0"
-        queries = {"arrival_rate": rate}
+        queries = {"arrival_rate": f"sort_desc({rate})"}
         for label, quantile in _PERCENTILES.items():
             buckets = f"sum by (le, route) (rate(http_response_time_seconds_bucket[{self._window}]))"
             queries[label] = f"histogram_quantile({quantile}, {buckets})"
         for figure, query in queries.items():
             for series in self._series(query):
-                by_route.setdefault(series.labels["route"], {})[figure] = series.points[-1][1]
-        rows = [{"route": route, **figures} for route, figures in by_route.items() if "arrival_rate" in figures]
-        return sorted(rows, key=lambda row: -float(str(row["arrival_rate"])))
+                found.setdefault(series.labels["route"], {})[figure] = series.points[-1][1]
+        return found
 
     def percentiles_over_time(self) -> Mapping[str, Timeline]:
         """p50, p95 and p99 of the web service's response time, seconds."""
-        step = self._step
+        buckets = f"sum by (le) (rate(http_response_time_seconds_bucket[{self._step}]))"
         return {
-            label: self._timeline(
-                f"histogram_quantile({quantile}, sum by (le) (rate(http_response_time_seconds_bucket[{step}])))"
-            )
+            label: self._timeline(f"histogram_quantile({quantile}, {buckets})")
             for label, quantile in _PERCENTILES.items()
         }
 
@@ -136,7 +136,7 @@ class Measurements:
         """Requests per second of the web service."""
         return self._timeline(f"sum(rate(http_requests_total[{self._step}]))")
 
-    # -- reliability ---------------------------------------------------------------------------------------------
+    # reliability
 
     def error_ratio(self) -> Reading:
         """Share of the web service's answers that were server errors."""
@@ -147,7 +147,9 @@ class Measurements:
         """The same for each moment of the window, over the time since its start."""
         points = []
         start = self.at - self.window_seconds
-        failed = self._timeline(f'sum(increase(http_requests_total{{status=~"5.."}}[{self._step}])) or vector(0)')
+        failed = self._timeline(
+            f'sum(increase(http_requests_total{{status=~"5.."}}[{self._step}])) or vector(0)'
+        )
         served = dict(self._timeline(f"sum(increase(http_requests_total[{self._step}]))"))
         failed_sum = served_sum = 0.0
         for moment, count in failed:
@@ -161,7 +163,7 @@ class Measurements:
     def availability(self, name: str, kind: str) -> Reading:
         """Share of the time that the service was up since it was first seen in the window.
 
-        A replicated service is up while at least one replica answers Prometheus; database, cache and broker are up
+        A replicated service is up while a replica answers Prometheus; database, cache and broker are up
         while a worker's probe reaches them.
         """
         moments, by_service, by_kind = self._availability_samples
@@ -188,7 +190,9 @@ class Measurements:
         return Reading(sum(seen.get(moment, 0.0) for moment in expected) / len(expected))
 
     @cached_property
-    def _availability_samples(self) -> tuple[list[float], dict[str, dict[float, float]], dict[str, dict[float, float]]]:
+    def _availability_samples(
+        self,
+    ) -> tuple[list[float], dict[str, dict[float, float]], dict[str, dict[float, float]]]:
         step = max(5.0, self.window_seconds / _POINTS)
         resolution = max(5.0, step / 30)
         found: list[dict[str, dict[float, float]]] = []
@@ -197,23 +201,26 @@ class Measurements:
             series = self._range(over_step, step)
             found.append({item.labels[label]: dict(item.points) for item in series if label in item.labels})
         by_service, by_kind = found
-        moments = sorted({moment for points in [*by_service.values(), *by_kind.values()] for moment in points})
+        moments = sorted(
+            {moment for points in [*by_service.values(), *by_kind.values()] for moment in points}
+        )
         return moments, by_service, by_kind
 
-    # -- questions -----------------------------------------------------------------------------------------------
+    # questions
 
     @property
     def _window(self) -> str:
         return f"{self.window_seconds:.0f}s"
 
     @property
-    def _step_seconds(self) -> float:
+    def step_seconds(self) -> float:
+        """Time between two points of a line."""
         return max(self.window_seconds / _POINTS, 5.0)
 
     @property
     def _step(self) -> str:
-        # Wide enough that a rate sees two samples, whatever the scrape interval is within reason.
-        return f"{max(self._step_seconds, 60.0 if self.window_seconds > 300 else 20.0):.0f}s"
+        # Wide enough that a rate sees two samples at any usual scrape interval.
+        return f"{max(self.step_seconds, 60.0):.0f}s"
 
     def _rate(self, metric: str) -> str:
         return f"sum(rate({metric}[{self._window}]))"
@@ -228,7 +235,7 @@ class Measurements:
         return Reading(reason=self.problem or NO_SAMPLES)
 
     def _timeline(self, query: str) -> Timeline:
-        series = self._range(query, self._step_seconds)
+        series = self._range(query, self.step_seconds)
         return series[0].points if series else ()
 
     def _series(self, query: str) -> list[Series]:

@@ -3,12 +3,15 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.registry import Collector
 
-# Ten buckets a decade from 1 ms to 10 s: a percentile interpolated between two of them is off by a few percent.
+# Ten buckets a decade from 1 ms to 10 s: an interpolated percentile is off by a few percent.
 _BUCKETS_SECONDS = tuple(float(f"{10 ** (exponent / 10):.3g}") for exponent in range(-30, 11))
 
 HTTP_REQUESTS = Counter("http_requests", "Requests answered.", ["method", "route", "status"])
 HTTP_DURATION = Histogram(
-    "http_request_duration_seconds", "Time in the worker, calls included.", ["route"], buckets=_BUCKETS_SECONDS
+    "http_request_duration_seconds",
+    "Time in the worker, calls included.",
+    ["route"],
+    buckets=_BUCKETS_SECONDS,
 )
 HTTP_DURATION_SQUARED = Counter(
     "http_request_duration_seconds_squared", "Sum of the squares of the time in the worker.", ["route"]
@@ -17,7 +20,9 @@ HTTP_OWN = Counter("http_request_own_seconds", "Time in the worker without the c
 HTTP_OWN_SQUARED = Counter("http_request_own_seconds_squared", "Sum of its squares.", ["route"])
 HTTP_CALLS = Counter("http_request_calls", "Calls that requests waited for.", ["route", "kind"])
 HTTP_CALL_SECONDS = Counter("http_request_call_seconds", "Time in these calls.", ["route", "kind"])
-HTTP_QUEUE = Histogram("http_request_queue_seconds", "Time from the proxy to the worker.", buckets=_BUCKETS_SECONDS)
+HTTP_QUEUE = Histogram(
+    "http_request_queue_seconds", "Time from the proxy to the worker.", buckets=_BUCKETS_SECONDS
+)
 HTTP_RESPONSE = Histogram(
     "http_response_time_seconds", "Queue and service together.", ["route"], buckets=_BUCKETS_SECONDS
 )

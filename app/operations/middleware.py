@@ -17,7 +17,7 @@ Handler = Callable[[HttpRequest], HttpResponseBase]
 
 
 class ProbeMiddleware:
-    """Answers /healthz, /readyz and /metrics on any host, and counts none of them as a request of the shop."""
+    """Answers /healthz, /readyz and /metrics on any host; they don't count as requests of the shop."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -106,7 +106,7 @@ def _route(request: HttpRequest) -> str:
 
 
 def _queue_seconds(request: HttpRequest, arrived: float) -> float | None:
-    """Time since the proxy's `X-Request-Start: t=<seconds>`; nothing if the header is missing or makes no sense."""
+    """Time since the proxy's `X-Request-Start: t=<seconds>`; nothing without one that makes sense."""
     sent = request.headers.get("X-Request-Start", "").removeprefix("t=")
     try:
         queued = arrived - float(sent)

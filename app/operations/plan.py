@@ -6,6 +6,7 @@ from functools import cache
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
 from groundplan.errors import GroundplanError
 from groundplan.models.plan import Evaluation, evaluate
 from groundplan.spec import System, load_system
@@ -19,7 +20,7 @@ class Plan:
     evaluation: Evaluation
 
     def promised(self, metric: str) -> float | None:
-        """The web service's promise of this metric, or that of the first service in front of it that makes one."""
+        """The web service's promise of this metric, or that of the nearest service in front of it."""
         for name in self._front():
             slo = self.system.services[name].slo
             bound: float | None = getattr(slo, metric) if slo else None
@@ -56,7 +57,7 @@ class Plan:
 
 @cache
 def current() -> Plan | None:
-    """The plan that PLAN_FILE names, or nothing if it names none. Raises ImproperlyConfigured when it can't be used."""
+    """The plan that PLAN_FILE names, if it names one; raises ImproperlyConfigured when it can't be used."""
     if not settings.PLAN_FILE:
         return None
     try:
@@ -68,6 +69,7 @@ def current() -> Plan | None:
         name = getattr(settings, variable)
         if name not in system.services:
             raise ImproperlyConfigured(
-                f"environment variable {variable} is {name!r}, must be one of {', '.join(sorted(system.services))}"
+                f"environment variable {variable} is {name!r}, "
+                f"must be one of {', '.join(sorted(system.services))}"
             )
     return Plan(system, evaluation)

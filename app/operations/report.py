@@ -6,13 +6,13 @@ from functools import cached_property
 from typing import SupportsFloat
 
 from django.conf import settings
+
 from groundplan.models import cost as cost_model
 from groundplan.models import performance as performance_model
 from groundplan.models.cost import CostEstimate
 from groundplan.models.performance import PerformancePrediction
 from groundplan.models.plan import Promise
 from groundplan.spec import System
-
 from operations.figures import Figure, Figures, Reading
 from operations.measurements import NOT_EXPORTED, Measurements
 from operations.plan import Plan
@@ -78,7 +78,9 @@ class Report:
     def requests(self) -> Figures:
         """Success of the web service's requests, and what is left of their error budget."""
         errors = self.measurements.error_ratio()
-        predicted = self._predict(lambda plan: plan.evaluation.reliability.services[self._web].path_availability)
+        predicted = self._predict(
+            lambda plan: plan.evaluation.reliability.services[self._web].path_availability
+        )
         promised = self.promised("availability")
         figures = {
             "success_ratio": Figure("ratio", errors.map(lambda ratio: 1 - ratio), predicted, promised),
@@ -104,7 +106,9 @@ class Report:
         cost = self._spend(lambda running: running.total)
         cost_predicted = self._predict(lambda plan: plan.evaluation.cost.total)
         idle = Figure(
-            self.currency, self._spend(lambda running: running.idle), self._predict(lambda plan: plan.evaluation.cost.idle)
+            self.currency,
+            self._spend(lambda running: running.idle),
+            self._predict(lambda plan: plan.evaluation.cost.idle),
         )
         rate = self.performance[self._web]["arrival_rate"]
         budget = self.plan.system.budget if self.plan else None
@@ -135,13 +139,17 @@ class Report:
             ),
         }
 
-    # -- parts ---------------------------------------------------------------------------------------------------
+    # parts
 
     def _performance(self, name: str) -> Figures:
         figures = {}
         for figure, unit in _PERFORMANCE_UNITS.items():
             missing = Reading(reason=self.measurements.problem or NOT_EXPORTED)
-            now = self._predicted_now.services[name] if self._predicted_now and figure in _DEPENDS_ON_LOAD else None
+            now = (
+                self._predicted_now.services[name]
+                if self._predicted_now and figure in _DEPENDS_ON_LOAD
+                else None
+            )
             slo = self.plan.system.services[name].slo if self.plan else None
             figures[figure] = Figure(
                 unit,
@@ -202,9 +210,11 @@ class Report:
         if system is None or system.benefit is None or system.benefit.currency != running.currency:
             return None
         invested = system.investment.amount if system.investment else Decimal(0)
-        return cost_model.roi(running.total, system.benefit.amount_per_month, running.currency, invested).ratio
+        return cost_model.roi(
+            running.total, system.benefit.amount_per_month, running.currency, invested
+        ).ratio
 
-    # -- what runs now -------------------------------------------------------------------------------------------
+    # what runs now
 
     @cached_property
     def _performance_readings(self) -> Mapping[str, Mapping[str, Reading]]:
@@ -220,8 +230,12 @@ class Report:
 
     @cached_property
     def _running(self) -> System | None:
-        """The system with the load and the replicas of now, as far as they are measured; nothing if none is."""
-        replicas = {name: round(reading.value) for name, reading in self._replicas.items() if reading.value is not None}
+        """The system with the load and the replicas of now, as far as they are measured."""
+        replicas = {
+            name: round(reading.value)
+            for name, reading in self._replicas.items()
+            if reading.value is not None
+        }
         if self.plan is None or not replicas:
             return None
         return self.plan.as_measured(self._performance_readings[self._web]["arrival_rate"].value, replicas)

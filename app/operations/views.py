@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
-from groundplan.spec import parse_duration
 from pydantic_core import PydanticCustomError
 
+from groundplan.spec import parse_duration
 from operations import dashboard, plan
 from operations.figures import Figures
 from operations.measurements import Measurements
@@ -78,7 +79,11 @@ def show_dashboard(request: HttpRequest) -> HttpResponse:
         report = _report(request)
     except WindowError as error:
         return render(request, "operations/wrong_window.html", error.problem, status=400)
-    return render(request, "operations/dashboard.html", dashboard.context(report, request.GET.get("window", DEFAULT_WINDOW)))
+    return render(
+        request,
+        "operations/dashboard.html",
+        dashboard.context(report, request.GET.get("window", DEFAULT_WINDOW)),
+    )
 
 
 def _answer(request: HttpRequest, content: Callable[[Report], dict[str, Any]]) -> HttpResponse:
@@ -102,7 +107,13 @@ def _answer(request: HttpRequest, content: Callable[[Report], dict[str, Any]]) -
 
 def _report(request: HttpRequest) -> Report:
     window = _window_seconds(request.GET.get("window", DEFAULT_WINDOW))
-    return Report(plan.current(), Measurements(Prometheus(settings.PROMETHEUS_URL), window))
+    return Report(plan.current(), Measurements(_prometheus(), window))
+
+
+@cache
+def _prometheus() -> Prometheus:
+    """One client for each process: it keeps its connection."""
+    return Prometheus(settings.PROMETHEUS_URL)
 
 
 def _window_seconds(text: str) -> float:

@@ -1,4 +1,4 @@
-"""Measures Celery tasks, probes what the shop depends on, and serves the worker's metrics on a port of its own."""
+"""Measures Celery tasks, probes what the shop depends on, and serves the worker's metrics."""
 
 import logging
 import time
@@ -68,7 +68,9 @@ class Monitor(Collector):
 
     def __init__(self) -> None:
         self.up: dict[str, bool] = {}
-        self._broker = redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_connect_timeout=1, socket_timeout=1)
+        self._broker = redis.Redis.from_url(
+            settings.CELERY_BROKER_URL, socket_connect_timeout=1, socket_timeout=1
+        )
 
     def probe(self) -> None:
         """Ask every dependency once."""
@@ -94,15 +96,17 @@ class Monitor(Collector):
         except redis.RedisError as error:
             log.warning("the queue's length is unknown", extra={"error": str(error)})
         else:
-            yield GaugeMetricFamily("celery_queue_length", "Messages waiting in the broker.", value=float(waiting))
+            yield GaugeMetricFamily(
+                "celery_queue_length", "Messages waiting in the broker.", value=float(waiting)
+            )
 
 
 class MonitorStep(bootsteps.StartStopStep):
     """Starts the monitor after the pool was forked, so that no child inherits a thread's locks."""
 
-    requires = {"celery.worker.components:Pool"}
+    requires = ("celery.worker.components:Pool",)
 
-    def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+    def start(self, parent: Any) -> None:
         """Probe, and listen."""
         monitor = Monitor()
         self._probing = Periodic(monitor.probe, PROBE_INTERVAL_SECONDS)
@@ -111,7 +115,7 @@ class MonitorStep(bootsteps.StartStopStep):
         self._server = ThreadingHTTPServer(address, _handler(monitor))
         Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
 
-    def stop(self, parent: Any) -> None:  # noqa: ARG002
+    def stop(self, parent: Any) -> None:
         """Stop both."""
         self._probing.stop()
         self._server.shutdown()
@@ -125,7 +129,9 @@ def _handler(monitor: Monitor) -> type[BaseHTTPRequestHandler]:
                 case "/healthz":
                     self._answer(200, b"ok\n")
                 case "/readyz":
-                    self._answer(*((200, b"ok\n") if monitor.ready else (503, b"database or broker is away\n")))
+                    self._answer(
+                        *((200, b"ok\n") if monitor.ready else (503, b"database or broker is away\n"))
+                    )
                 case "/metrics":
                     self._answer(200, metrics.render(monitor), CONTENT_TYPE_LATEST)
                 case _:

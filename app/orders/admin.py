@@ -7,15 +7,15 @@ from orders.models import Order, OrderLine
 
 
 class _ReadOnly:
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Nobody adds these by hand."""
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Nobody changes these by hand."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Nobody deletes these by hand."""
         return False
 
@@ -31,8 +31,8 @@ class OrderLineInline(_ReadOnly, admin.TabularInline):
 class OrderAdmin(_ReadOnly, admin.ModelAdmin):
     """Orders and where they stand."""
 
-    list_display = ["id", "status", "email", "created_at", "decided_at"]
-    list_filter = ["status", "created_at"]
-    search_fields = ["id", "email"]
+    list_display = ("id", "status", "email", "created_at", "decided_at")
+    list_filter = ("status", "created_at")
+    search_fields = ("id", "email")
     date_hierarchy = "created_at"
-    inlines = [OrderLineInline]
+    inlines = (OrderLineInline,)

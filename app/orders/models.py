@@ -42,8 +42,10 @@ class BasketItem(models.Model):
     quantity = models.PositiveIntegerField(validators=QUANTITY_VALIDATORS)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["basket", "product"], name="one_item_for_each_product")]
-        ordering = ["id"]
+        constraints = (
+            models.UniqueConstraint(fields=["basket", "product"], name="one_item_for_each_product"),
+        )
+        ordering = ("id",)
 
     @property
     def amount(self) -> Decimal:
@@ -62,7 +64,9 @@ class Order(models.Model):
         REJECTED = "rejected"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    basket_id = models.UUIDField(unique=True, editable=False, help_text="The basket it came from: one order each.")
+    basket_id = models.UUIDField(
+        unique=True, editable=False, help_text="The basket it came from: one order each."
+    )
     email = models.EmailField(blank=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING, db_index=True)
     reason = models.CharField(max_length=200, blank=True)
@@ -70,7 +74,7 @@ class Order(models.Model):
     decided_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
-        ordering = ["-created_at"]
+        ordering = ("-created_at",)
 
     def __str__(self) -> str:
         return f"order {self.id}"
@@ -91,7 +95,7 @@ class OrderLine(models.Model):
     quantity = models.PositiveIntegerField(validators=QUANTITY_VALIDATORS)
 
     class Meta:
-        ordering = ["id"]
+        ordering = ("id",)
 
     def __str__(self) -> str:
         return f"{self.quantity} x {self.name}"
@@ -109,8 +113,8 @@ def _first_repeat() -> datetime:
 class OutboxEvent(models.Model):
     """Says that an order waits for its decision.
 
-    It is written with the order and deleted with the decision. As long as it is there, the event is sent again from
-    time to time, so that an order outlives a broker that is away or loses its messages.
+    It is written with the order and deleted with the decision. Until then the event is sent again
+    from time to time, so that an order outlives a broker that is away or loses its messages.
     """
 
     order = models.OneToOneField(Order, on_delete=models.CASCADE, primary_key=True)

@@ -29,7 +29,9 @@ def send(order_id: UUID) -> bool:
     try:
         app.send_task("orders.decide", args=[str(order_id)], headers={"sent_at": time.time()})
     except (OperationalError, redis.RedisError, OSError) as error:
-        log.warning("the broker is away, the event is sent later", extra={"order": str(order_id), "error": str(error)})
+        log.warning(
+            "the broker is away, the event is sent later", extra={"order": str(order_id), "error": str(error)}
+        )
         return False
     return True
 
@@ -42,7 +44,7 @@ def drain() -> int:
         for event in due.order_by("repeat_at")[:_BATCH]:
             if not send(event.order_id):
                 break
-            # A decision that is slow to come is asked for less and less often, or the queue would fill with repeats.
+            # Less and less often: a slow worker's queue must not fill with repeats.
             pause = min(30 * 2 ** min(event.attempts, 10), _LONGEST_PAUSE_SECONDS)
             event.attempts += 1
             event.repeat_at = timezone.now() + timedelta(seconds=pause)
@@ -54,9 +56,9 @@ def drain() -> int:
 class OutboxStep(bootsteps.StartStopStep):
     """Drains the outbox beside the tasks, and tidies up."""
 
-    requires = {"celery.worker.components:Pool"}
+    requires = ("celery.worker.components:Pool",)
 
-    def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+    def start(self, parent: Any) -> None:
         """Begin."""
         from orders.services import forget_old_baskets  # noqa: PLC0415 - services sends through this module
 
@@ -67,7 +69,7 @@ class OutboxStep(bootsteps.StartStopStep):
         for periodic in self._work:
             periodic.start()
 
-    def stop(self, parent: Any) -> None:  # noqa: ARG002
+    def stop(self, parent: Any) -> None:
         """End."""
         for periodic in self._work:
             periodic.stop()

@@ -17,7 +17,7 @@ class BasketItemSerializer(serializers.ModelSerializer[BasketItem]):
 
     class Meta:
         model = BasketItem
-        fields = ["product", "name", "quantity", "amount"]
+        fields = ("product", "name", "quantity", "amount")
 
 
 class BasketSerializer(serializers.ModelSerializer[Basket]):
@@ -27,7 +27,7 @@ class BasketSerializer(serializers.ModelSerializer[Basket]):
 
     class Meta:
         model = Basket
-        fields = ["id", "created_at", "items"]
+        fields = ("id", "created_at", "items")
 
     def get_items(self, basket: Basket) -> list[dict[str, Any]]:
         """The items with the names of their products, read at once."""
@@ -39,7 +39,7 @@ class OrderLineSerializer(serializers.ModelSerializer[OrderLine]):
 
     class Meta:
         model = OrderLine
-        fields = ["product", "name", "unit_price", "quantity"]
+        fields = ("product", "name", "unit_price", "quantity")
 
 
 class OrderSerializer(serializers.ModelSerializer[Order]):
@@ -50,7 +50,7 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
 
     class Meta:
         model = Order
-        fields = ["id", "status", "reason", "created_at", "decided_at", "lines", "total"]
+        fields = ("id", "status", "reason", "created_at", "decided_at", "lines", "total")
 
 
 class NewOrderSerializer(serializers.Serializer[None]):

@@ -21,7 +21,7 @@ class OrderError(Exception):
     """The customer asked for something that can't be done; the text says what."""
 
 
-class NoSuchBasket(OrderError):
+class NoSuchBasketError(OrderError):
     """The basket never was, was ordered, or is too old."""
 
 
@@ -45,7 +45,7 @@ def place_order(basket_id: UUID, email: str = "") -> tuple[Order, bool]:
     """The order of this basket, and whether it is new: a request that is sent twice orders once."""
     try:
         basket = _lock_basket(basket_id)
-    except NoSuchBasket:
+    except NoSuchBasketError:
         placed = Order.objects.filter(basket_id=basket_id).first()
         if placed is None:
             raise
@@ -88,7 +88,7 @@ def forget_old_baskets() -> None:
 def _lock_basket(basket_id: UUID) -> Basket:
     basket = Basket.objects.select_for_update().filter(id=basket_id).first()
     if basket is None:
-        raise NoSuchBasket("There is no such basket.")
+        raise NoSuchBasketError("There is no such basket.")
     return basket
 
 
@@ -109,7 +109,9 @@ def _take_from_stock(lines: Sequence[OrderLine]) -> list[str]:
         .order_by("product_id")
     }
     missing = [
-        line.name for line in lines if line.product_id not in stock or stock[line.product_id].quantity < line.quantity
+        line.name
+        for line in lines
+        if line.product_id not in stock or stock[line.product_id].quantity < line.quantity
     ]
     if not missing:
         for line in lines:

@@ -41,7 +41,12 @@ def front_page(request: HttpRequest) -> HttpResponse:
     page = listing.page(form.cleaned_data["page"] or 1, PAGE_SIZE, category)
     if page is None:
         raise Http404("There is no such page.")
-    context = {"page": page, "category": category, "categories": listing.categories(), "currency": settings.CURRENCY}
+    context = {
+        "page": page,
+        "category": category,
+        "categories": listing.categories(),
+        "currency": settings.CURRENCY,
+    }
     return render(request, "orders/front_page.html", context)
 
 

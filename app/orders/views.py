@@ -16,11 +16,11 @@ from orders.serializers import BasketItemSerializer, BasketSerializer, NewOrderS
 class BasketViewSet(viewsets.ViewSet):
     """Baskets; the id is the key to one."""
 
-    def create(self, request: Request) -> Response:  # noqa: ARG002 - the router's signature
+    def create(self, request: Request) -> Response:
         """A new, empty basket."""
         return Response(BasketSerializer(Basket.objects.create()).data, status=status.HTTP_201_CREATED)
 
-    def retrieve(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+    def retrieve(self, request: Request, pk: UUID) -> Response:
         """A basket."""
         return Response(BasketSerializer(get_object_or_404(Basket, id=pk)).data)
 
@@ -29,8 +29,10 @@ class BasketViewSet(viewsets.ViewSet):
         item = BasketItemSerializer(data=request.data)
         item.is_valid(raise_exception=True)
         try:
-            basket = services.put_in_basket(pk, item.validated_data["product_id"], item.validated_data["quantity"])
-        except services.NoSuchBasket as error:
+            basket = services.put_in_basket(
+                pk, item.validated_data["product_id"], item.validated_data["quantity"]
+            )
+        except services.NoSuchBasketError as error:
             raise NotFound(str(error)) from error
         except services.OrderError as error:
             raise ValidationError({"detail": str(error)}) from error
@@ -45,13 +47,17 @@ class OrderViewSet(viewsets.ViewSet):
         wanted = NewOrderSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         try:
-            order, created = services.place_order(wanted.validated_data["basket"], wanted.validated_data["email"])
+            order, created = services.place_order(
+                wanted.validated_data["basket"], wanted.validated_data["email"]
+            )
         except services.OrderError as error:
             raise ValidationError({"detail": str(error)}) from error
         return Response(
             OrderSerializer(order).data, status=status.HTTP_201_CREATED if created else status.HTTP_200_OK
         )
 
-    def retrieve(self, request: Request, pk: UUID) -> Response:  # noqa: ARG002
+    def retrieve(self, request: Request, pk: UUID) -> Response:
         """An order."""
-        return Response(OrderSerializer(get_object_or_404(Order.objects.prefetch_related("lines"), id=pk)).data)
+        return Response(
+            OrderSerializer(get_object_or_404(Order.objects.prefetch_related("lines"), id=pk)).data
+        )

@@ -1,4 +1,4 @@
-"""Reads settings from environment variables; a value that is missing or wrong stops the start and is named."""
+"""Reads settings from environment variables; a missing or wrong one stops the start and is named."""
 
 import os
 from collections.abc import Iterable
@@ -10,7 +10,9 @@ def text(name: str, default: str | None = None, *, min_length: int = 0) -> str:
     """The variable's text; without a default it is required."""
     value = os.environ.get(name, "") or default
     if value is None:
-        raise ImproperlyConfigured(f"environment variable {name} is missing. Set it; app/README.md lists all of them")
+        raise ImproperlyConfigured(
+            f"environment variable {name} is missing. Set it; app/README.md lists all of them"
+        )
     if len(value) < min_length:
         raise ImproperlyConfigured(
             f"environment variable {name} has {len(value)} characters, must have at least {min_length}"
@@ -37,7 +39,9 @@ def choice(name: str, allowed: Iterable[str], default: str) -> str:
     """One of the allowed values."""
     value = text(name, default)
     if value not in allowed:
-        raise ImproperlyConfigured(f"environment variable {name} is {value!r}, must be one of {', '.join(allowed)}")
+        raise ImproperlyConfigured(
+            f"environment variable {name} is {value!r}, must be one of {', '.join(allowed)}"
+        )
     return value
 
 
@@ -50,5 +54,7 @@ def http_url(name: str) -> str:
     """An http or https address without a trailing slash, or nothing."""
     value = text(name, "")
     if value and not value.startswith(("http://", "https://")):
-        raise ImproperlyConfigured(f"environment variable {name} is {value!r}, must start with http:// or https://")
+        raise ImproperlyConfigured(
+            f"environment variable {name} is {value!r}, must start with http:// or https://"
+        )
     return value.rstrip("/")

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class Periodic:
-    """Calls the work at once and then every interval until it is stopped; a failure is logged and tried again."""
+    """Calls the work at once, then every interval until it is stopped; a failure is logged."""
 
     def __init__(self, work: Callable[[], object], interval_seconds: float) -> None:
         self._work = work

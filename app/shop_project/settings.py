@@ -1,4 +1,4 @@
-"""Django's settings; everything that differs between deployments comes from the environment (see README.md)."""
+"""Django's settings; what differs between deployments comes from the environment (see README.md)."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -26,7 +26,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # First: probes and Prometheus come with a pod's address as Host and must not count as the shop's requests.
+    # First: probes and Prometheus come with a pod's address as Host and aren't the shop's requests.
     "operations.middleware.ProbeMiddleware",
     "operations.middleware.MetricsMiddleware",
     "operations.middleware.SecurityHeadersMiddleware",

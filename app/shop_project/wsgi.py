@@ -1,4 +1,4 @@
-"""What Gunicorn serves. The plan is read here once, before the workers are forked, so that a bad one stops the start."""
+"""What Gunicorn serves. The plan is read once, before the workers are forked: a bad one stops the start."""
 
 import os
 

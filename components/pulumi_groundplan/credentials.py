@@ -6,6 +6,7 @@ from typing import Any, Required, TypedDict
 
 import pulumi
 import pulumi_kubernetes as k8s
+
 from groundplan.errors import SpecError
 from pulumi_groundplan.base import Component
 

@@ -246,6 +246,4 @@ def stated(service: Service) -> StatedArgs:
 
 def stated_replicas(service: Service) -> ReplicaArgs:
     """The arguments that say how many replicas a spec asks for."""
-    return cast(
-        ReplicaArgs, service.model_dump(mode="json", include=set(_REPLICA_FIELDS), exclude_none=True)
-    )
+    return cast(ReplicaArgs, service.model_dump(mode="json", include=set(_REPLICA_FIELDS), exclude_none=True))

@@ -2,14 +2,17 @@
 
 import os
 import secrets
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import django
 import pytest
 
-from tests.app.servers import APP, HOST, App, Postgres, Redis, free_port, wait_until
+from tests.app.servers import APP, HOST, App, Postgres, Prometheus, Redis, free_port
 
 PASSWORD = secrets.token_hex(8)
 
@@ -28,6 +31,7 @@ os.environ.update(
     BROKER_HOST=HOST,
     BROKER_PORT=str(free_port()),
     BROKER_PASSWORD=PASSWORD + "/@:",
+    STATIC_ROOT=tempfile.mkdtemp(prefix="shop-static-"),
 )
 sys.path.insert(0, str(APP))
 django.setup()
@@ -35,6 +39,14 @@ django.setup()
 from django.core.cache import cache  # noqa: E402 - Django is set up above
 from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files() -> Iterator[None]:
+    """What the image collects when it is built."""
+    call_command("collectstatic", interactive=False, verbosity=0)
+    yield
+    shutil.rmtree(os.environ["STATIC_ROOT"])
 
 
 @pytest.fixture(scope="session")
@@ -95,11 +107,34 @@ def shop(postgres: Postgres, redis_cache: Redis, broker: Redis) -> Iterator[None
     connections.close_all()
 
 
-@pytest.fixture(scope="session")
-def web(postgres: Postgres, redis_cache: Redis, broker: Redis, folder: Path) -> Iterator[App]:
-    """Gunicorn with two workers."""
-    server = App("web", folder, free_port())
-    server.start()
-    wait_until(server.ready, "web")
-    yield server
-    server.stop()
+@dataclass(frozen=True)
+class Deployment:
+    """The whole shop, running: what the deployed application is, without a cluster."""
+
+    web: App
+    worker: App
+    prometheus: Prometheus
+
+
+@pytest.fixture(scope="module")
+def deployment(postgres: Postgres, redis_cache: Redis, broker: Redis, folder: Path) -> Iterator[Deployment]:
+    """Gunicorn and a worker with a seeded shop, scraped by Prometheus."""
+    call_command("seed", stdout=(folder / "seed.log").open("w"))
+    web_port, worker_port, prometheus_port = free_port(), free_port(), free_port()
+    prometheus = Prometheus(folder, prometheus_port, {"shop": web_port, "orders": worker_port})
+    web = App(
+        "web",
+        folder,
+        web_port,
+        PLAN_FILE=str(Path(__file__).with_name("plan.yaml")),
+        PROMETHEUS_URL=prometheus.url,
+        DJANGO_ALLOWED_HOSTS=HOST,
+    )
+    worker = App("worker", folder, worker_port, EDGE_URL=f"{web.url}/api/products/")
+    try:
+        for server in (web, worker, prometheus):
+            server.start()
+        yield Deployment(web, worker, prometheus)
+    finally:
+        for server in (prometheus, worker, web):
+            server.stop()

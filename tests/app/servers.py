@@ -70,7 +70,9 @@ class Server:
                 self.command(), stdout=log, stderr=log, env=dict(self.environment()), cwd="/"
             )
         try:
-            wait_until(lambda: self._process and self._process.poll() is not None or self.ready(), self.name)
+            wait_until(
+                lambda: (self._process and self._process.poll() is not None) or self.ready(), self.name
+            )
             assert self._process.poll() is None
         except AssertionError as error:
             self.stop()
@@ -112,7 +114,14 @@ class Postgres(Server):
             user = pwd.getpwnam("postgres")
             for path in (self.data, secret):
                 os.chown(path, user.pw_uid, user.pw_gid)
-        arguments = ["-D", str(self.data / "data"), "-U", "shop", "--auth=scram-sha-256", f"--pwfile={secret}"]
+        arguments = [
+            "-D",
+            str(self.data / "data"),
+            "-U",
+            "shop",
+            "--auth=scram-sha-256",
+            f"--pwfile={secret}",
+        ]
         initdb = [str(POSTGRES_BIN / "initdb"), *arguments, "--no-sync"]
         subprocess.run(self._as_user(initdb), check=True, stdout=subprocess.DEVNULL, cwd="/")
 
@@ -211,7 +220,9 @@ class Prometheus(Server):
             f"  - targets: ['{HOST}:{target}']\n    labels: {{service: {service}}}\n"
             for service, target in targets.items()
         )
-        self._config.write_text(f"global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}")
+        self._config.write_text(
+            f"global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}"
+        )
 
     def command(self) -> Sequence[str]:
         return [

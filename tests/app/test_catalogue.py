@@ -4,13 +4,13 @@ import signal
 from typing import Any
 
 import pytest
-from catalogue.models import Product
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.db import connection
-from orders.models import Stock
 
+from catalogue.models import Product
+from orders.models import Stock
 from tests.app.servers import Redis
 
 pytestmark = pytest.mark.usefixtures("shop")
@@ -20,7 +20,10 @@ pytestmark = pytest.mark.usefixtures("shop")
 def products() -> list[Product]:
     return [
         Product.objects.create(
-            name=f"Thing {number}", slug=f"thing-{number}", category="Even" if number % 2 == 0 else "Odd", price="9.50"
+            name=f"Thing {number}",
+            slug=f"thing-{number}",
+            category="Even" if number % 2 == 0 else "Odd",
+            price="9.50",
         )
         for number in range(5)
     ]
@@ -44,12 +47,16 @@ def test_a_category_can_be_chosen(products: list[Product]) -> None:
     assert get("/api/products/?category=Odd")["count"] == 2
 
 
-@pytest.mark.parametrize("query", ["page=0", "page=x", "page_size=101", "page_size=0", "category=" + "x" * 41])
+@pytest.mark.parametrize(
+    "query", ["page=0", "page=x", "page_size=101", "page_size=0", "category=" + "x" * 41]
+)
 def test_a_wrong_parameter_is_named(query: str) -> None:
-    assert query.split("=")[0] in get(f"/api/products/?{query}", status=400)
+    assert query.split("=", maxsplit=1)[0] in get(f"/api/products/?{query}", status=400)
 
 
-@pytest.mark.parametrize("path", ["/api/products/?page=2", "/api/products/?category=None", "/api/products/999999/"])
+@pytest.mark.parametrize(
+    "path", ["/api/products/?page=2", "/api/products/?category=None", "/api/products/999999/"]
+)
 def test_what_is_not_there_is_not_found(path: str, products: list[Product]) -> None:
     get(path, status=404)
 

@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from catalogue.models import Product
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.utils import timezone
+
+from catalogue.models import Product
 from orders import outbox, services
 from orders.models import Basket, Order, OutboxEvent, Stock
-
 from tests.app.servers import Redis
 
 pytestmark = pytest.mark.usefixtures("shop")
@@ -79,9 +79,9 @@ def test_an_order_starts_pending_and_its_event_is_sent_after_the_commit(broker: 
 
 def test_an_order_that_is_rolled_back_sends_nothing(broker: Redis) -> None:
     basket = uuid.UUID(basket_with({product(10).id: 1}))
-    with pytest.raises(RuntimeError, match="afterwards"), transaction.atomic():
+    with transaction.atomic():
         services.place_order(basket)
-        raise RuntimeError("afterwards")
+        transaction.set_rollback(True)
     assert (queued(broker), Order.objects.count(), OutboxEvent.objects.count()) == (0, 0, 0)
 
 
@@ -186,6 +186,8 @@ def test_repeats_of_an_event_become_rarer(broker: Redis) -> None:
 
 def test_old_baskets_are_forgotten() -> None:
     old, new = Basket.objects.create(), Basket.objects.create()
-    Basket.objects.filter(id=old.id).update(created_at=timezone.now() - services.BASKET_LIFETIME - timedelta(hours=1))
+    Basket.objects.filter(id=old.id).update(
+        created_at=timezone.now() - services.BASKET_LIFETIME - timedelta(hours=1)
+    )
     services.forget_old_baskets()
     assert list(Basket.objects.all()) == [new]

@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from groundplan import toolchain
 from groundplan.errors import ToolchainError
+from groundplan.toolchain import golang
 from groundplan.toolchain import obtain as obtain_module
 from groundplan.toolchain import recipes as recipes_module
 from groundplan.toolchain.recipes import Check, Recipe
@@ -21,6 +22,8 @@ def only_greeter(greeter: Recipe, home: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(recipes_module, "catalogue", lambda: {"greeter": greeter})
     monkeypatch.setattr(obtain_module, "catalogue", lambda: {"greeter": greeter})
     obtain_module._fingerprint.cache_clear()
+    # The caches that all tests share; one test looks at their removal.
+    monkeypatch.setattr(golang, "remove_caches", lambda: None)
     return greeter
 
 
@@ -37,6 +40,14 @@ def test_what_is_there_is_not_built_again(only_greeter: Recipe) -> None:
     path = toolchain.ensure("greeter")["greeter"]
     before = path.stat().st_ino
     assert toolchain.ensure("greeter")["greeter"].stat().st_ino == before
+
+
+def test_the_caches_of_finished_builds_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROUNDPLAN_HOME", str(tmp_path / "own"))
+    for cache in ("build", "mod", "toolchain"):
+        (tmp_path / "own" / "go" / cache).mkdir(parents=True)
+    golang.remove_caches()
+    assert [path.name for path in (tmp_path / "own" / "go").iterdir()] == ["toolchain"]
 
 
 def test_a_damaged_tool_is_noticed_and_built_again(only_greeter: Recipe) -> None:

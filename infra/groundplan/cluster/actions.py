@@ -34,6 +34,7 @@ def obtain_tools(context: Context, step: Step) -> None:
 def check_machine(context: Context, step: Step) -> None:
     if host.supervisor(context) is None:
         step.update("kernel features, ports, disk")
+        host.end_everything(context)  # what a supervisor that was killed has left running
         machine.check(context.paths.clusters)
         machine.check_ports(processes.host_ports(context))
 
@@ -72,7 +73,7 @@ def _refuse_to_lose_volumes(api: Api, node: str) -> None:
 
 def _drain(context: Context, node: str) -> None:
     command = [
-        context.tools["kubectl"], f"--kubeconfig={context.paths.kubeconfig}", "drain", node, "--force",
+        str(context.tools["kubectl"]), f"--kubeconfig={context.paths.kubeconfig}", "drain", node, "--force",
         "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=90s",
     ]  # fmt: skip
     run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -176,7 +177,7 @@ def explain(context: Context) -> str | None:
         if process.state == "running" and process.restarts == 0:
             continue
         place = f"{process.worker} " if process.worker else ""
-        reason = process.waiting_for and f"waits for {process.waiting_for}" or process.last_exit
+        reason = f"waits for {process.waiting_for}" if process.waiting_for else process.last_exit
         lines.append(f"{place}{process.name}: {process.state}, {reason}, {process.restarts} restarts")
         if process.last_exit and process.log.exists():
             lines += [f"    {line}" for line in process.log.read_text(errors="replace").splitlines()[-3:]]

@@ -102,6 +102,6 @@ def choose(in_use: Iterable[IPv4Network], reserved: Iterable[int]) -> Addresses:
     raise ClusterError(
         "no set of networks is free on this machine",
         value=", ".join(str(network) for network in in_use),
-        bound="free of at least one of 172.30.0.0/16 with 10.0.0.0/8, and 192.168.200.0/20 with 100.64.0.0/10",
+        bound="room in 172.30.0.0/16 with 10.0.0.0/8, or in 192.168.0.0/16 with 100.64.0.0/10",
         fix="Take down clusters that are no longer needed (`groundplan cluster down`) or remove a route",
     )

@@ -102,7 +102,7 @@ def dns_answers(server: str, name: str, timeout_seconds: float = 0.3) -> bool:
     if len(answer) < len(header):
         return False
     answered, flags, _, answers, *_ = struct.unpack(">6H", answer[: len(header)])
-    return answered == number and flags & 0xF == 0 and answers > 0
+    return bool(answered == number and flags & 0xF == 0 and answers > 0)
 
 
 def wait(

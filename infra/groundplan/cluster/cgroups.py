@@ -17,11 +17,14 @@ def version() -> int:
 
 
 def hierarchies() -> list[Path]:
-    """Return the roots below which each group has to exist: one in version 2, one per mount in version 1."""
+    """Return the roots below which each group has to exist: one in version 2, one per mount in version 1.
+
+    Beside version 1 there may be a version 2 without controllers, which runc uses all the same.
+    """
     if version() == 2:
         return [_ROOT]
     mounts = (line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines())
-    return [Path(fields[4]) for fields in mounts if fields[fields.index("-") + 1] == "cgroup"]
+    return [Path(fields[4]) for fields in mounts if fields[fields.index("-") + 1] in ("cgroup", "cgroup2")]
 
 
 def controllers() -> set[str]:
@@ -61,7 +64,7 @@ def _hand_down(path: Path) -> None:
             f"controllers can't be enabled for child groups: {error.strerror}",
             where=str(path),
             value=" ".join(missing),
-            fix="In a container, start it with its own init in a group below the root, or with the host's cgroups",
+            fix="In a container, move its processes out of the root group",
         ) from error
 
 
@@ -114,7 +117,7 @@ def kill(group: str, timeout_seconds: float = 20.0) -> None:
                 "processes don't end although they were killed",
                 where=group,
                 value=sorted(members),
-                fix="They hang in the kernel, often on a disk that doesn't answer; look at `ps -o pid,stat,wchan,args`",
+                fix="They hang in the kernel, often on a disk; `ps -o pid,wchan,args` tells where",
             )
         for pid in members:
             _signal_member(pid, group)

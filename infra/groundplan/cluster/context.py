@@ -26,6 +26,7 @@ CONTROL_PLANE_TOOLS = (
     "kube-scheduler",
     "kubectl",
     "registry",
+    "buildkitd",
     "local-path-provisioner",
     "coredns",
     "metrics-server",
@@ -144,6 +145,11 @@ class Paths:
     def images(self) -> Path:
         """Stored images, kept when clusters are taken down."""
         return home() / "images"
+
+    @property
+    def builder_socket(self) -> Path:
+        """Where BuildKit listens."""
+        return self.root / "buildkitd.sock"
 
     def worker(self, number: int) -> Path:
         return self.root / "workers" / f"worker-{number}"

@@ -56,13 +56,12 @@ def identity(pid: int) -> str | None:
 
 
 def start_supervisor(context: Context) -> None:
-    """Start the supervisor if it doesn't run, after ending what a former one left behind.
+    """Start the supervisor if it doesn't run.
 
     Raises ClusterError when it ends at once.
     """
     if supervisor(context) is not None:
         return
-    cgroups.kill(context.cgroup)
     context.paths.status.unlink(missing_ok=True)
     log = context.paths.logs / "supervisor.log"
     with log.open("ab") as out:

@@ -150,17 +150,20 @@ def _basics(folder: Path) -> Iterator[Problem]:
 
 
 def _covered(folder: Path) -> Iterator[Problem]:
-    for what, path in (("the folder for tools and state", folder), ("the Python interpreter", Path(sys.executable)),
-                       ("groundplan itself", Path(__file__))):  # fmt: skip
+    needed = {
+        "the folder for tools and state": folder,
+        "the Python interpreter": Path(sys.executable),
+        "groundplan itself": Path(__file__),
+    }
+    for what, path in needed.items():
         for covered in COVERED:
             if path.resolve().is_relative_to(covered.resolve()):
                 yield Problem(
                     f"{what} lies in a folder that each worker replaces by its own",
                     where=str(path),
                     value=str(covered),
-                    fix="Set GROUNDPLAN_HOME to another folder, such as one below /srv or /root"
-                    if path == folder
-                    else "Install it in another folder",
+                    fix="Move it to another folder, such as one below /srv or /root"
+                    + (", with GROUNDPLAN_HOME" if path == folder else ""),
                 )
 
 
@@ -171,21 +174,24 @@ def _unshared(*script: str) -> subprocess.CompletedProcess[str]:
 
 
 _TRIALS = {
-    "links between namespaces (veth)": "ip link add a type veth peer name b",
-    "bridges": "ip link add a type bridge",
+    "links between namespaces (veth)": "ip link add trial0 type veth peer name trial1",
+    "bridges": "ip link add trial2 type bridge",
     "address translation (iptables nat)": "iptables -t nat -A POSTROUTING -j MASQUERADE",
-    "iptables matches that Services need": "iptables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -m comment "
-    "--comment a -m statistic --mode random --probability 0.5 -m conntrack --ctstate NEW -j ACCEPT\n"
-    "iptables -t mangle -A PREROUTING -j MARK --set-xmark 0x4000/0x4000",
-    "address sets that network policies need (ipset)": "ipset create a hash:net\n"
-    "iptables -A FORWARD -m set --match-set a src -j ACCEPT",
+    "the iptables matches that Services need": (
+        "iptables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -m comment --comment trial"
+        " -m statistic --mode random --probability 0.5 -m conntrack --ctstate NEW -j ACCEPT\n"
+        "iptables -t mangle -A PREROUTING -j MARK --set-xmark 0x4000/0x4000"
+    ),
+    "the address sets that network policies need (ipset)": (
+        "ipset create trial hash:net\niptables -A FORWARD -m set --match-set trial src -j ACCEPT"
+    ),
+    "nftables": "nft add table ip trial",
 }
 
 
 def _trials() -> Iterator[Problem]:
     """Try each kernel feature in namespaces of its own: all in one go, and one by one if that fails."""
-    together = "\n".join(line.replace(" a ", f" a{n} ") for n, line in enumerate(_TRIALS.values()))
-    if _unshared(together).returncode == 0:
+    if _unshared(*_TRIALS.values()).returncode == 0:
         return
     for feature, script in _TRIALS.items():
         run = _unshared(script)
@@ -210,7 +216,8 @@ def _taken_ports(ports: Iterable[tuple[IPv4Address, int]]) -> Iterator[Problem]:
     for connection in psutil.net_connections("tcp"):
         if connection.status != psutil.CONN_LISTEN:
             continue
-        host, port = connection.laddr
+        assert connection.laddr, "what listens has an address"
+        host, port = connection.laddr.ip, connection.laddr.port
         for address, wanted_port in wanted:
             same = port == wanted_port and host in (str(address), "0.0.0.0", "::")  # noqa: S104 - not bound
             if same and not _is_another_cluster(connection.pid):

@@ -41,7 +41,7 @@ def apply(context: Context, images: dict[str, str]) -> None:
     if digest == context.state.applied:
         return
     command = [
-        context.tools["kubectl"],
+        str(context.tools["kubectl"]),
         f"--kubeconfig={context.paths.kubeconfig}",
         "apply",
         "--server-side",

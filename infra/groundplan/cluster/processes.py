@@ -27,6 +27,7 @@ SYSTEM_CPUS = 0.2
 SYSTEM_MEMORY_BYTES = 1536 * 2**20
 EVICT_BELOW_MEMORY_BYTES = 100 * 2**20
 EVICT_BELOW_DISK = "512Mi"
+BUILD_CACHE = "4GB"
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
 Process = dict[str, Any]
@@ -90,6 +91,7 @@ def write_host_list(context: Context, volume_image: str) -> None:
     context.paths.logs.mkdir(parents=True, exist_ok=True)
     processes = [
         *_registry(context),
+        _builder(context),
         _etcd(context),
         _api_server(context),
         _controller_manager(context),
@@ -134,6 +136,50 @@ def _registry(context: Context) -> list[Process]:
         ),
         _process("registry-loopback", forward, context.paths.logs),
     ]
+
+
+def _builder(context: Context) -> Process:
+    """BuildKit in namespaces of its own, so that what it mounts goes with it; builds use the host's network."""
+    config, state = context.paths.config / "buildkitd.toml", context.paths.images / "builder" / context.name
+    state.mkdir(parents=True, exist_ok=True)
+    value = {
+        "root": json.dumps(str(state)),
+        "socket": json.dumps(f"unix://{context.paths.builder_socket}"),
+        "runc": json.dumps(str(context.tools["runc"])),
+        "cgroup": json.dumps(f"/{context.cgroup}/builds"),
+        "registry": json.dumps(context.registry),
+    }
+    write_atomically(
+        config,
+        f"""root = {value["root"]}
+
+[grpc]
+  address = [{value["socket"]}]
+
+[worker.oci]
+  enabled = true
+  binary = {value["runc"]}
+  networkMode = "host"
+  defaultCgroupParent = {value["cgroup"]}
+  gc = true
+  maxUsedSpace = "{BUILD_CACHE}"
+
+[worker.containerd]
+  enabled = false
+
+[registry.{value["registry"]}]
+  http = true
+""",
+    )
+    unshare = ["/usr/bin/unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL"]
+    return _process(
+        "builder",
+        [*unshare, context.tools["catatonit"], "--", context.tools["buildkitd"], "--config", config],
+        context.paths.logs,
+        stop_seconds=0,
+        environment={"OTEL_TRACES_EXPORTER": "none"},
+        files=[config],
+    )
 
 
 def _etcd(context: Context) -> Process:
@@ -252,6 +298,9 @@ def _controller_manager(context: Context) -> Process:
         f"--cluster-signing-key-file={pki.key('cluster-ca')}",
         "--use-service-account-credentials=true",
         "--allocate-node-cidrs=false",
+        # It asks for a token per controller when it starts; the usual 20 a second would take it seconds.
+        "--kube-api-qps=300",
+        "--kube-api-burst=600",
         # Everything is on one machine: a node that is silent for so long is gone.
         "--node-monitor-period=2s",
         "--node-monitor-grace-period=20s",
@@ -334,6 +383,7 @@ def _prepare(context: Context, number: int) -> list[dict[str, Any]]:
     """Return the steps that turn fresh namespaces into a worker."""
     folder, addresses, link = context.paths.worker(number), context.addresses, context.link(number)
     # Before the new /proc is mounted, the host's namespaces can be named through it.
+    pods = f"{context.cgroup}/worker-{number}/pods"
     on_host = ["nsenter", "--net=/proc/$GROUNDPLAN_SUPERVISOR/ns/net", "ip"]
     routes = "".join(
         f"route replace {addresses.pods_of(other)} via {addresses.worker(other)} dev eth0\n"
@@ -344,14 +394,24 @@ def _prepare(context: Context, number: int) -> list[dict[str, Any]]:
         "link set lo up\n"
         f"address add {addresses.worker(number)}/{addresses.node_network.prefixlen} dev eth0\n"
         "link set eth0 up\n"
-        f"route add default via {addresses.host}\n" + routes
+        f"route add default via {addresses.host}\n"
+        # Each pod has a route of its own; what goes to one that has ended fails at once instead of late.
+        f"route add unreachable {addresses.pods_of(number)}\n" + routes
     )
+    # The same for Services that don't exist, which would go back and forth between host and worker.
+    refuse = (
+        "table ip groundplan {\n  chain forward {\n    type filter hook forward priority 10;\n"
+        f"    ip daddr {addresses.service_network} reject\n  }}\n}}\n"
+    )
+    firewall = folder / "config" / "firewall"
+    write_atomically(firewall, refuse)
     batch = folder / "config" / "network"
     write_atomically(batch, network)
     run: list[list[str]] = [
         [*on_host, "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", "1"],
         [*on_host, "link", "set", link, "master", context.bridge, "up"],
         ["ip", "-batch", str(batch)],
+        ["nft", "-f", str(firewall)],
         ["hostname", f"worker-{number}"],
         ["mount", "--make-rshared", "/"],
         ["mount", "--bind", str(folder / "var-lib"), "/var/lib"],
@@ -363,6 +423,8 @@ def _prepare(context: Context, number: int) -> list[dict[str, Any]]:
     return [
         {"run": [*on_host, "link", "delete", link], "may_fail": True},  # a former life's, not yet gone
         *({"run": command} for command in run),
+        # Groups of pods of a former life: a kubelet would look for each one's container, for seconds.
+        *({"empty": str(root / pods)} for root in cgroups.hierarchies()),
         {"write": ["/proc/sys/net/ipv4/ip_forward", "1"]},
         {"write": ["/proc/sys/net/ipv6/conf/all/disable_ipv6", "1"]},
     ]

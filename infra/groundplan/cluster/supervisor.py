@@ -53,7 +53,7 @@ class Child:
 
 
 def reachable(address: str) -> bool:
-    """Tell whether `file:PATH` is there, or something accepts connections at `unix:PATH` or `tcp:HOST:PORT`."""
+    """Tell whether `file:PATH` is there, or `unix:PATH` or `tcp:HOST:PORT` accepts connections."""
     kind, _, rest = address.partition(":")
     if kind == "file":
         return Path(rest).exists()
@@ -78,14 +78,18 @@ def describe_exit(status: int) -> str:
 
 
 def prepare(steps: list[dict[str, Any]]) -> None:
-    """Run the steps: {"run": [...], "may_fail": bool} or {"write": [path, text]}.
+    """Run the steps: {"run": [...], "may_fail": bool}, {"write": [path, text]} or {"empty": folder}.
 
-    Raises CalledProcessError or OSError when one fails that must not.
+    The last removes all folders below a control group. Raises CalledProcessError or OSError when one fails that must not.
     """
     for step in steps:
         if "write" in step:
             path, text = step["write"]
             Path(path).write_text(text)
+        elif "empty" in step:
+            for folder, below, _ in os.walk(step["empty"], topdown=False):
+                for name in below:
+                    Path(folder, name).rmdir()
         else:
             command = [os.path.expandvars(word) for word in step["run"]]
             quiet = subprocess.DEVNULL if step.get("may_fail") else None

@@ -10,6 +10,7 @@ A replica is one queue with `servers` workers. Three disciplines, from worst to 
 from dataclasses import dataclass
 
 from groundplan.models import checks
+from groundplan.models.cpu import Contention
 from groundplan.models.distribution import Distribution, waiting
 from groundplan.models.queueing import erlang_c, mgc_wait, waiting_scv
 from groundplan.spec import Dispatch
@@ -32,13 +33,19 @@ class Wait:
         """The wait as a distribution: none, or a gamma distribution."""
         return waiting(self.probability, self.mean, self.scv)
 
-
 def wait(
-    arrival_rate: float, service_time: float, scv: float, servers: int, replicas: int, dispatch: Dispatch
+    arrival_rate: float,
+    service_time: float,
+    scv: float,
+    servers: int,
+    replicas: int,
+    dispatch: Dispatch,
+    contention: Contention = Contention(1.0),  # noqa: B008  # frozen
 ) -> Wait:
     """Waiting of requests that arrive at `arrival_rate` in front of `replicas` replicas together.
 
     service_time: mean seconds that a request holds a worker; scv: its squared coefficient of variation.
+    contention: makes waiting for a worker longer and more frequent where workers share a CPU.
     Raises ModelError when the replicas can't keep up.
     """
     checks.whole("servers", servers)
@@ -50,30 +57,31 @@ def wait(
     checks.stable(arrival_rate, servers * replicas / service_time)
     utilization = arrival_rate * service_time / (servers * replicas)
     conditional_scv = waiting_scv(utilization, scv)
-    if dispatch == "least-connections" and replicas > 1:
-        probability, mean = _least_connections(utilization, scv, servers, replicas)
-    else:
-        behind_one_queue = servers * replicas if dispatch == "pooled" else servers
-        probability = erlang_c(behind_one_queue, utilization * behind_one_queue)
-        mean = mgc_wait(utilization, behind_one_queue, scv)
-    return Wait(probability, mean * service_time, conditional_scv)
+    behind_one_queue = servers if dispatch == "random" else servers * replicas
+    probability = erlang_c(behind_one_queue, utilization * behind_one_queue)
+    mean = mgc_wait(utilization, behind_one_queue, scv)
+    rarer, excess = 1.0, 0.0
+    if dispatch == "least-connections" and replicas > 1 and probability > 0:
+        rarer, excess = _least_connections(probability, utilization, scv, servers, replicas)
+    often = min(1.0, probability * contention.wait_probability_factor) * rarer
+    return Wait(
+        often,
+        (mean * contention.wait_factor * rarer + probability * rarer * excess) * service_time,
+        conditional_scv,
+    )
 
 
-def _least_connections(utilization: float, scv: float, servers: int, replicas: int) -> tuple[float, float]:
-    """Probability of waiting and mean wait in service times, when the shortest of the queues is joined.
+def _least_connections(
+    pooled_probability: float, utilization: float, scv: float, servers: int, replicas: int
+) -> tuple[float, float]:
+    """What joining the shortest queue changes against one queue for all: how much rarer, and longer, waits are.
 
     A request waits only when all workers of all replicas are busy, a little less often than with one queue.
-    Then it waits as with one queue, and longer because it is bound to one replica: the excess is the rest of
-    one service time at light load (Nelson and Philips 1993 reason alike), and shrinks as the load rises.
-    The two exponents and factors are fitted to simulations of 2 to 8 replicas with 1 to 8 workers at
+    Then it waits as with one queue, and longer because it is bound to one replica: the excess, in service times,
+    is the rest of one service time at light load (Nelson and Philips 1993 reason alike), and shrinks as the load
+    rises. The factors and exponents are fitted to simulations of 2 to 8 replicas with 1 to 8 workers at
     utilizations of .3 to .95; docs/models.md states the error.
     """
-    workers = servers * replicas
-    pooled_probability = erlang_c(workers, utilization * workers)
-    if pooled_probability == 0:
-        return 0.0, 0.0
-    exponent = 1 + 0.115 * (replicas - 1) ** 0.65 * servers**-0.2 * utilization**1.5
-    probability = pooled_probability**exponent
-    pooled_wait_of_those_that_wait = mgc_wait(utilization, workers, scv) / pooled_probability
+    exponent = 0.115 * (replicas - 1) ** 0.65 * servers**-0.2 * utilization**1.5
     excess = (1 - 1 / replicas) * (1 - utilization / 2) * (1 + scv) / 2 / servers
-    return probability, probability * (pooled_wait_of_those_that_wait + excess)
+    return pooled_probability**exponent, excess

@@ -15,7 +15,7 @@ from scipy import fft
 
 Transform = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
 
-_TERMS = 2048
+_TERMS = 1024
 _SPREAD = 20.0  # standard deviations beyond the mean that the series covers
 _LEAST_SCV = 1e-4  # a constant is drawn as this narrow, so that the series resolves it
 
@@ -66,11 +66,11 @@ class Distribution:
 
     def cumulative(self, width: float) -> NDArray[np.float64]:
         """Probability of staying within each of the grid points 0 … `width`, `_TERMS` + 1 of them."""
-        order = np.arange(1, _TERMS)
-        coefficients = 2 / (order * np.pi) * self.transform(order * (np.pi / width)).real
-        inner = fft.dst(coefficients, type=1) / 2
-        straight = np.arange(1, _TERMS) / _TERMS
-        values = np.concatenate([[0.0], inner + straight, [1.0]])
+        order = np.arange(1, _TERMS, dtype=np.float64)
+        real = np.asarray(self.transform(order * (np.pi / width)).real, dtype=np.float64)
+        coefficients = 2 / (order * np.pi) * real
+        inner = np.asarray(fft.dst(coefficients, type=1), dtype=np.float64) / 2
+        values = np.concatenate([[0.0], inner + order / _TERMS, [1.0]])
         return np.asarray(np.maximum.accumulate(np.clip(values, 0.0, 1.0)), dtype=np.float64)
 
     @property

@@ -13,9 +13,10 @@ from typing import Literal
 import numpy as np
 
 from groundplan.errors import ModelError
-from groundplan.models.cpu import stretch, stretched_scv
+from groundplan.models.cpu import Contention, contention, stretched_scv
 from groundplan.models.dispatch import wait
 from groundplan.models.distribution import Distribution, gamma, longest
+from groundplan.models.pools import SharedCpu, cpu_seconds
 from groundplan.spec import Dispatch, Service, System
 
 Confidence = Literal["normal", "low"]
@@ -104,11 +105,12 @@ def predict(system: System, external_rates: Mapping[str, float] | None = None) -
     """
     rates = arrival_rates(system, external_rates)
     stated = _Solution(system, rates)
-    best = _Solution(system, rates, "pooled")
-    worst = _Solution(system, rates, "random")
+    best = stated if stated.uses_only("pooled") else _Solution(system, rates, "pooled")
+    worst = stated if stated.uses_only("random") else _Solution(system, rates, "random")
     services = {}
     for name in system.services:
         node = stated.nodes[name]
+        times = _times(node.response)
         services[name] = ServicePerformance(
             name=name,
             arrival_rate=rates[name],
@@ -117,15 +119,15 @@ def predict(system: System, external_rates: Mapping[str, float] | None = None) -
             capacity=None if node.capacity is None or math.isinf(node.capacity) else node.capacity,
             utilization=node.utilization,
             stable=None if node.unknown else node.response is not None,
-            times=_times(node.response),
-            lower=_times(best.nodes[name].response),
-            upper=_times(worst.nodes[name].response),
+            times=times,
+            lower=_times_again(best.nodes[name].response, node.response, times),
+            upper=_times_again(worst.nodes[name].response, node.response, times),
             confidence="low" if node.busiest > LOW_CONFIDENCE_ABOVE else "normal",
             reason=node.reason,
             unknown=tuple(sorted(node.unknown)),
             assumptions=tuple(node.assumptions),
         )
-    return PerformancePrediction(services, stated.cpu_utilization)
+    return PerformancePrediction(services, stated.cpu.utilization)
 
 
 def keeps_up(system: System, service: str, arrival_rate: float) -> bool | None:
@@ -181,6 +183,14 @@ def _times(response: Distribution | None) -> Times | None:
     return Times(response.mean, p50, p95, p99)
 
 
+def _times_again(response: Distribution | None, known: Distribution | None, times: Times | None) -> Times | None:
+    """The times of `response`, which are `times` when it is the same as `known`."""
+    if response is not None and known is not None:
+        if (response.mean, response.variance) == (known.mean, known.variance):
+            return times
+    return _times(response)
+
+
 def _external_rates(system: System) -> dict[str, float]:
     return {
         name: service.load.arrival_rate if service.load else 0.0 for name, service in system.services.items()
@@ -232,37 +242,18 @@ class _Solution:
         self.replicas = {
             name: replicas_at_load(service, rates[name]) for name, service in system.services.items()
         }
-        self._share_nodes()
-        for name in _callees_first(system):
+        order = _callees_first(system)
+        self.cpu = SharedCpu(system, rates, self.replicas, dispatch, order)
+        for name in order:
             self.nodes[name] = self._solve(name, system.services[name])
 
-    def _share_nodes(self) -> None:
-        """How much the CPUs of the nodes slow everything down, the load spread evenly over them."""
-        platform = self.system.platform
-        self.node_assumption = "CPU of the nodes is never short: their number or size is not stated"
-        self.cpu_utilization: float | None = None
-        self.node_stretch: float | None = 1.0
-        self.node_cores: float | None = None
-        if platform.machine_cpu is not None:
-            parts, self.node_cores = 1, platform.machine_cpu
-        elif platform.nodes is not None and platform.node_cpu is not None:
-            parts, self.node_cores = platform.nodes, platform.node_cpu
-        else:
-            return
-        busy, at_once = platform.background_cpu, float(math.ceil(platform.background_cpu))
-        for name, service in self.system.services.items():
-            if service.kind == "external" or service.service_time is None:
-                continue
-            cpu_seconds = service.service_time.mean * service.service_time.cpu_share
-            busy += self.rates[name] * cpu_seconds
-            if cpu_seconds > 0:
-                at_once += service.concurrency * (self.replicas[name] or 0)
-        self.cpu_utilization = busy / (parts * self.node_cores)
-        self.node_assumption = "pods are spread evenly over the nodes and share their CPUs fairly"
-        if self.cpu_utilization >= 1:
-            self.node_stretch = None
-        else:
-            self.node_stretch = stretch(busy / parts, self.node_cores, max(1, math.ceil(at_once / parts)))
+    def uses_only(self, dispatch: Dispatch) -> bool:
+        """Whether every service with several replicas has this discipline."""
+        return all(
+            service.dispatch == dispatch
+            for name, service in self.system.services.items()
+            if (self.replicas[name] or 1) > 1
+        )
 
     def _solve(self, name: str, service: Service) -> _Node:
         node = _Node(replicas=self.replicas[name])
@@ -294,70 +285,79 @@ class _Solution:
         if replicas == 0:
             node.capacity, node.reason = 0.0, f"{name} has no replicas"
             return node
-        own = self._own_time(name, service, node, replicas)
-        if own is None:
+        shared = self._contention(name, service, node, replicas)
+        if shared is None:
             return node
-        late = [
-            call.to
-            for call in service.calls
-            if call.waits and call.share > 0 and self.nodes[call.to].response is None
-        ]
-        if late:
-            node.reason = f"{name} waits for {late[0]}: {self.nodes[late[0]].reason}"
-            return node
-        holding = own.after(self._awaited(service))
+        for call in service.calls:
+            if call.waits and call.share > 0 and self.nodes[call.to].response is None:
+                node.reason = f"{name} waits for {call.to}: {self.nodes[call.to].reason}"
+                return node
+        awaited = self._awaited(service)
+        holding = _own_time(service, shared.stretch).after(awaited)
         workers = service.concurrency * replicas
-        node.capacity = (
-            math.inf if holding.mean == 0 else min(node.capacity or math.inf, workers / holding.mean)
-        )
+        if holding.mean > 0:
+            node.capacity = min(node.capacity or math.inf, workers / holding.mean)
         busy = rate * holding.mean / workers
         node.utilization = max(busy, node.utilization or 0.0)
-        node.busiest = max(node.busiest, node.utilization, self.cpu_utilization or 0.0)
+        node.busiest = max(node.busiest, node.utilization, self.cpu.utilization or 0.0)
         if busy >= 1:
             node.reason = (
-                f"{name} is overloaded: {rate:g} requests/s hold a worker for {holding.mean:.4g} s each, "
+                f"{name} is overloaded: {rate:.4g} requests/s hold a worker for {holding.mean:.4g} s each, "
                 f"which needs more than its {workers} workers"
             )
             return node
         dispatch = self.dispatch or service.dispatch
-        queue = wait(rate, holding.mean, holding.scv, service.concurrency, replicas, dispatch)
+        # sharing a CPU makes times vary more, but not the waiting: the flow-equivalent chain has that already
+        steady = _own_time(service, 1.0).variance * shared.stretch**2 + awaited.variance
+        scv = steady / holding.mean**2 if holding.mean > 0 else 1.0
+        queue = wait(rate, holding.mean, scv, service.concurrency, replicas, dispatch, shared)
         node.response = holding.after(queue.distribution)
         if replicas > 1:
             node.assumptions.append(f"requests reach the {replicas} replicas by {dispatch}")
         return node
 
-    def _own_time(self, name: str, service: Service, node: _Node, replicas: int) -> Distribution | None:
-        """The service's own time at the speed that its CPU allows; None, with a reason, when it can't keep up."""
-        time, rate = service.service_time, self.rates[name]
-        assert time is not None  # checked by the caller
-        cpu_seconds = time.mean * time.cpu_share
-        if cpu_seconds == 0:
-            return gamma(time.mean, time.scv)
-        node.assumptions.append(self.node_assumption)
-        if self.node_stretch is None:
-            node.utilization = self.cpu_utilization
+    def _contention(self, name: str, service: Service, node: _Node, replicas: int) -> Contention | None:
+        """How CPU that is shared or limited slows the service; None, with a reason, when it can't keep up."""
+        work, rate = cpu_seconds(service), self.rates[name]
+        if work == 0:
+            return Contention(1.0)
+        shared = self.cpu.of[name]
+        if self.cpu.cores is None:
+            node.assumptions.append("the nodes' CPU is never short, because their number or size is unknown")
+        else:
+            node.assumptions.append("pods are spread evenly over the nodes and share their CPUs fairly")
+        if shared is None:
+            node.utilization = self.cpu.utilization
             node.reason = (
-                f"the nodes are overloaded: the load needs {self.cpu_utilization:.0%} of their CPU"
-                f" ({self.node_cores:g} cores each)"
+                f"{name} is overloaded: at {rate:.4g} requests/s its {service.concurrency * replicas} workers get "
+                f"too little of the nodes' CPU, which the whole load keeps {self.cpu.utilization:.0%} busy"
             )
             return None
-        factor = self.node_stretch
-        if service.cpu_limit is not None:
-            busy = rate * cpu_seconds / replicas
-            node.utilization = busy / service.cpu_limit
-            node.capacity = replicas * service.cpu_limit / cpu_seconds
-            if node.utilization >= 1:
-                node.reason = (
-                    f"{name} is overloaded: {rate:g} requests/s need {busy:.3g} cores of each replica, "
-                    f"its limit is {service.cpu_limit:g}"
-                )
-                return None
-            factor = max(factor, stretch(busy, service.cpu_limit, service.concurrency))
-            node.assumptions.append(f"the CPU limit of {service.cpu_limit:g} cores throttles evenly")
-        on_cpu = gamma(cpu_seconds * factor, stretched_scv(time.scv, factor))
-        if time.cpu_share == 1:
-            return on_cpu
-        return on_cpu.after(gamma(time.mean - cpu_seconds, time.scv))
+        if service.cpu_limit is None:
+            return shared
+        busy = rate * work / replicas
+        node.utilization = busy / service.cpu_limit
+        node.capacity = replicas * service.cpu_limit / work
+        node.assumptions.append(f"the CPU limit of {service.cpu_limit:g} cores throttles evenly")
+        limited = contention(
+            arrival_rate=rate / replicas,
+            cpu_seconds=work,
+            other_seconds=self._awaited_at_least(service) + _time_off_cpu(service),
+            workers=service.concurrency,
+            cores=service.cpu_limit,
+        )
+        if limited is None:
+            node.reason = (
+                f"{name} is overloaded: {rate:.4g} requests/s need {busy:.3g} cores of each replica, "
+                f"its limit is {service.cpu_limit:g}"
+            )
+            return None
+        return max(shared, limited, key=lambda item: item.stretch)
+
+    def _awaited_at_least(self, service: Service) -> float:
+        """Mean time that one request waits for sequential calls that are stable."""
+        answers = ((call, self.nodes[call.to].response) for call in service.calls if call.mode == "sequential")
+        return sum(call.count * call.share * answer.mean for call, answer in answers if answer is not None)
 
     def _awaited(self, service: Service) -> Distribution:
         """Time that one request waits for its calls."""
@@ -373,6 +373,23 @@ class _Solution:
             else:
                 total = total.after(below.repeated(call.count, call.share))
         return total.after(longest(parallel)) if parallel else total
+
+
+def _time_off_cpu(service: Service) -> float:
+    return service.service_time.mean - cpu_seconds(service) if service.service_time else 0.0
+
+
+def _own_time(service: Service, stretch: float) -> Distribution:
+    """The service's own time when its CPU work is stretched."""
+    time = service.service_time
+    if time is None:
+        return gamma(0.0, 0.0)
+    # a request that needs more CPU is taken to wait longer for disks, too, so both parts vary together
+    on_cpu = cpu_seconds(service) * stretch
+    mean = on_cpu + _time_off_cpu(service)
+    if mean == 0:
+        return gamma(0.0, 0.0)
+    return gamma(mean, time.scv + (stretched_scv(time.scv, stretch) - time.scv) * (on_cpu / mean) ** 2)
 
 
 def _callees_first(system: System) -> list[str]:

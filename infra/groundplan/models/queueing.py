@@ -56,7 +56,8 @@ def erlang_c(servers: int, offered_load: float | Array) -> float | Array:
     utilization = offered_load / servers
     if np.any(utilization >= 1):
         checks.stable(float(np.max(offered_load)), servers)
-    return loss / (1 - utilization * (1 - loss))
+    result: float | Array = loss / (1 - utilization * (1 - loss))
+    return result
 
 
 def servers_for_loss(offered_load: float, loss: float) -> int:

@@ -85,7 +85,7 @@ class StatedSystem:
         return system_from_annotation(text or "", where)
 
     @cached_property
-    def system(self) -> System:
+    def as_stated(self) -> System:
         """The system.
 
         Raises SpecError when a promise can't be read, Undecided when something in it is unknown.
@@ -104,6 +104,14 @@ class StatedSystem:
         return build_system({**stated, "services": services}, self.resource.title)
 
     @property
+    def system(self) -> System:
+        """Like `as_stated`, but Undecided where a promise can't be read, so that one rule alone tells it."""
+        try:
+            return self.as_stated
+        except SpecError as error:
+            raise Undecided("the promises can't be read; see rule promise") from error
+
+    @property
     def evaluation(self) -> Evaluation:
         """What the models predict, once for all rules. Raises Undecided when they can't be asked."""
         if isinstance(self._evaluated, Undecided):
@@ -116,8 +124,6 @@ class StatedSystem:
             return load_models()(self.system)
         except Undecided as reason:
             return reason
-        except SpecError:
-            return Undecided("the promises can't be read; see rule promise")
         except ModelError as error:
             return Undecided(str(error))
 

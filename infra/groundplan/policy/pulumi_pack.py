@@ -102,6 +102,7 @@ class _Runs:
 
     def __init__(self) -> None:
         self._local = threading.local()
+        self._reported: set[tuple[str, str | None, str]] = set()
 
     def current(self, policy: str, args: _Args) -> _Run:
         """The run of this question, begun when the policy asked before or the question is of another kind."""
@@ -112,6 +113,13 @@ class _Runs:
             self._local.run, self._local.key = run, key
         run.asked.add(policy)
         return run
+
+    def report(self, policy: str, finding: Finding, message: str, report_violation: ReportViolation) -> None:
+        """Report a finding, once only: what was refused early is found again over the whole stack."""
+        key = (policy, finding.origin.urn, message)
+        if key not in self._reported:
+            self._reported.add(key)
+            report_violation(message, finding.origin.urn)
 
 
 def _resources(args: _Args) -> Iterator[Resource]:
@@ -124,10 +132,6 @@ def _resources(args: _Args) -> Iterator[Resource]:
 
 def _is_elsewhere(args: _Args) -> bool:
     return isinstance(args, ResourceValidationArgs) and not args.resource_type.startswith(_KUBERNETES)
-
-
-def _report(finding: Finding, message: str, report_violation: ReportViolation) -> None:
-    report_violation(message, finding.origin.urn)
 
 
 class _RulePolicy(StackValidationPolicy):
@@ -157,7 +161,7 @@ class _RulePolicy(StackValidationPolicy):
         run.findings += findings
         for finding in findings:
             if finding.verdict is Verdict.FAIL and finding.judgement.level is Level.REQUIRED:
-                _report(finding, finding.message, report_violation)
+                self._runs.report(self.name, finding, finding.message, report_violation)
 
 
 class _EarlyRulePolicy(_RulePolicy, ResourceValidationPolicy):
@@ -192,7 +196,8 @@ class _RemarkPolicy(StackValidationPolicy):
                 else finding.verdict is Verdict.FAIL and finding.judgement.level is self._level
             )
             if wanted:
-                _report(finding, f"[{finding.rule}] {finding.message}", report_violation)
+                message = f"[{finding.rule}] {finding.message}"
+                self._runs.report(self.name, finding, message, report_violation)
 
 
 def _schema(rule: Rule) -> PolicyConfigSchema | None:

@@ -17,18 +17,30 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
 import aiohttp
 import numpy as np
 import numpy.typing as npt
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped] # ships no types
+from pydantic import JsonValue
 from scipy.special import stdtrit
 
-from groundplan.verify.load import Latency, Line, LoadPlan, LoadResult, check_target
+from groundplan.verify.load import (
+    Latency,
+    Line,
+    LoadPlan,
+    LoadResult,
+    Preparation,
+    Request,
+    check_target,
+)
 
 _BATCHES = 20
 _START_DELAY_SECONDS = 0.2
 _MICROSECONDS = 1_000_000
+_PREPARED_AT_ONCE = 4
 _GRACE_SECONDS = 0.0005  # one turn of the event loop; lateness below it says nothing
 
 
@@ -190,6 +202,24 @@ def _error_kind(error: Exception) -> str:
             return type(error).__name__
 
 
+Variables = dict[str, str]
+
+
+def _filled(value: JsonValue, variables: Variables) -> JsonValue:
+    """The value with each `{name}` in its texts replaced."""
+    match value:
+        case str():
+            for name, text in variables.items():
+                value = value.replace(f"{{{name}}}", text)
+            return value
+        case list():
+            return [_filled(item, variables) for item in value]
+        case dict():
+            return {key: _filled(item, variables) for key, item in value.items()}
+        case _:
+            return value
+
+
 class _Sender:
     """Sends one plan over one session."""
 
@@ -198,33 +228,62 @@ class _Sender:
         self._recorder = recorder
         self._clock = asyncio.get_running_loop().time
         self._requests = plan.requests
-        base = plan.base_url.rstrip("/")
-        self._urls = [base + request.path for request in plan.requests]
-        self._bodies = [None if r.body is None else json.dumps(r.body).encode() for r in plan.requests]
-        host = {"Host": plan.host_header} if plan.host_header else {}
-        json_type = {"Content-Type": "application/json"}
-        self._headers = [
-            {**host, **({} if request.body is None else json_type), **request.headers}
-            for request in plan.requests
-        ]
+        self._base = plan.base_url.rstrip("/")
+        self._host = {"Host": plan.host_header} if plan.host_header else {}
+        self._ready: dict[int, Call] = {}
 
-    async def send(self, index: int, kind: int, intended: float) -> None:
-        """Send request `index` of the run, the `kind`-th of the mix, and record what comes of it."""
-        request = self._requests[kind]
+    def _call(self, request: Request | Preparation, variables: Variables) -> "Call":
+        body, headers = None, dict(self._host)
+        if request.body is not None:
+            body = json.dumps(_filled(request.body, variables)).encode()
+            headers["Content-Type"] = "application/json"
+        if isinstance(request, Request):
+            headers |= request.headers
+        return Call(request.method, f"{self._base}{_filled(request.path, variables)}", body, headers)
+
+    async def prepare(self, kinds: npt.NDArray[np.intp]) -> None:
+        """Make what the requests need, and the requests, so that sending costs as little as possible."""
+        at_once = asyncio.Semaphore(_PREPARED_AT_ONCE)
+        plain = [self._call(request, {}) for request in self._requests]
+
+        async def one(index: int, request: Request) -> None:
+            variables: Variables = {}
+            async with at_once:
+                for step in request.prepare:
+                    async with self._open(self._call(step, variables)) as response:
+                        if response.status >= 400:
+                            raise SystemExit(
+                                f"preparing {request.label}: {step.method} {step.path} "
+                                f"was answered with status {response.status}"
+                            )
+                        answer = await response.json()
+                        variables |= {name: str(answer[field]) for name, field in step.capture.items()}
+            self._ready[index] = self._call(request, variables)
+
+        waiting = []
+        for index, kind in enumerate(kinds.tolist()):
+            if self._requests[kind].prepare:
+                waiting.append(one(index, self._requests[kind]))
+            else:
+                self._ready[index] = plain[kind]
+        await asyncio.gather(*waiting)
+
+    def _open(self, call: "Call") -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        # a redirect could lead off this machine
+        return self._session.request(
+            call.method, call.url, data=call.body, headers=call.headers, allow_redirects=False
+        )
+
+    async def send(self, index: int, label: str, intended: float) -> None:
+        """Send request `index` of the run and record what comes of it."""
         moment = self._clock()
         self._recorder.sent(index, moment, moment - intended)
         try:
-            async with self._session.request(
-                request.method,
-                self._urls[kind],
-                data=self._bodies[kind],
-                headers=self._headers[kind],
-                allow_redirects=False,  # a redirect could lead off this machine
-            ) as response:
+            async with self._open(self._ready.pop(index)) as response:
                 await response.read()
         except TimeoutError:
             moment = self._clock()
-            self._recorder.answered(index, request.label, moment, moment - intended)
+            self._recorder.answered(index, label, moment, moment - intended)
             self._recorder.failed(index, "timeout")
         except (aiohttp.ClientError, OSError) as error:
             self._recorder.failed(index, _error_kind(error))
@@ -233,7 +292,17 @@ class _Sender:
             if response.status >= 400:
                 self._recorder.failed(index, f"status {response.status}")
             else:
-                self._recorder.answered(index, request.label, moment, moment - intended)
+                self._recorder.answered(index, label, moment, moment - intended)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, ready to be sent."""
+
+    method: str
+    url: str
+    body: bytes | None
+    headers: dict[str, str]
 
 
 async def _send_all(plan: LoadPlan, show: Callable[[int, int], None]) -> LoadResult:
@@ -245,7 +314,8 @@ async def _send_all(plan: LoadPlan, show: Callable[[int, int], None]) -> LoadRes
             f"no request falls into {plan.duration_seconds - plan.warmup_seconds:g} s "
             f"at {plan.rate_per_second:g}/s; measure longer"
         )
-    recorder = Recorder([r.label for r in plan.requests], len(times), warmup, plan.timeout_seconds)
+    labels = [request.label for request in plan.requests]
+    recorder = Recorder(labels, len(times), warmup, plan.timeout_seconds)
     loop = asyncio.get_running_loop()
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),  # a limit would close the loop
@@ -254,6 +324,7 @@ async def _send_all(plan: LoadPlan, show: Callable[[int, int], None]) -> LoadRes
         auto_decompress=False,
     ) as session:
         sender = _Sender(plan, session, recorder)
+        await sender.prepare(kinds)
         gc.collect()
         gc.freeze()
         gc.disable()  # memory is bounded by max_requests; a collection would make requests late
@@ -265,7 +336,7 @@ async def _send_all(plan: LoadPlan, show: Callable[[int, int], None]) -> LoadRes
             delay = intended - loop.time()
             if delay > 0:
                 await asyncio.sleep(delay)
-            task = loop.create_task(sender.send(index, int(kinds[index]), intended))
+            task = loop.create_task(sender.send(index, labels[kinds[index]], intended))
             under_way.add(task)
             task.add_done_callback(under_way.discard)
             if intended - shown > 1:

@@ -28,19 +28,35 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Preparation(_Model):
+    """A request that is made before the load starts, to make something that one request of the load needs.
+
+    capture: names for fields of the JSON answer; `{name}` in later paths and bodies becomes the value.
+    """
+
+    method: Method = "POST"
+    path: str = Field(pattern="^/")
+    body: JsonValue = None
+    capture: dict[str, str] = {}
+
+
 class Request(_Model):
     """One kind of request in the mix.
 
     label: name in the results. share: weight within the mix, any positive number.
-    body: sent as JSON where given.
+    body: sent as JSON where given. prepare: done anew for each request of this kind; it isn't measured.
     """
 
     label: str
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    method: Method = "GET"
     path: str = Field(default="/", pattern="^/")
     share: float = Field(default=1.0, gt=0)
     headers: dict[str, str] = {}
     body: JsonValue = None
+    prepare: tuple[Preparation, ...] = ()
 
 
 class LoadPlan(_Model):

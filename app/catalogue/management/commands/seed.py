@@ -21,7 +21,7 @@ class Command(BaseCommand):
     help = __doc__
 
     @transaction.atomic
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+    def handle(self, *args: Any, **options: Any) -> None:
         """Run."""
         created = 0
         for entry in json.loads(DATA_FILE.read_text(encoding="utf-8")):

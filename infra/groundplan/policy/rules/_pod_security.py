@@ -122,7 +122,10 @@ def _privileged(workload: Workload) -> Iterator[Judgement]:
         context = _context(container)
         if context.flag("privileged"):
             yield fails(
-                f"{container.name} is privileged", field=context.at("privileged"), value="true", bound="false"
+                f"container {container.name} is privileged",
+                field=context.at("privileged"),
+                value="true",
+                bound="false",
             )
 
     yield from each(workload.containers(), check)
@@ -134,7 +137,7 @@ def _added_capabilities(workload: Workload, allowed: frozenset[str]) -> Iterator
         for name in capabilities.texts("add"):
             if name not in allowed:
                 yield fails(
-                    f"{container.name} adds a capability",
+                    f"container {container.name} adds a capability",
                     field=capabilities.at("add"),
                     value=name,
                     bound=f"one of {', '.join(sorted(allowed))}",
@@ -152,7 +155,9 @@ def _restricted_capabilities(workload: Workload) -> Iterator[Judgement]:
         capabilities = _context(container).node("capabilities")
         if "ALL" not in capabilities.texts("drop"):
             yield fails(
-                f"{container.name} keeps capabilities", field=capabilities.at("drop"), bound='["ALL"]'
+                f"container {container.name} keeps capabilities",
+                field=capabilities.at("drop"),
+                bound='["ALL"]',
             )
 
     if not _runs_windows(workload):
@@ -245,7 +250,10 @@ def _proc_mount(workload: Workload, *, relaxed: bool) -> Iterator[Judgement]:
         value = context.text("procMount")
         if value not in (None, "Default") and not (relaxed and _in_user_namespace(workload)):
             yield fails(
-                f"{container.name} unmasks /proc", field=context.at("procMount"), value=value, bound="Default"
+                f"container {container.name} unmasks /proc",
+                field=context.at("procMount"),
+                value=value,
+                bound="Default",
             )
 
     yield from each(workload.containers(), check)
@@ -273,8 +281,8 @@ def _seccomp_set(workload: Workload) -> Iterator[Judgement]:
             return
         if _pod_context(workload).node("seccompProfile").text("type") not in _PROFILES:
             yield fails(
-                f"{container.name} has no seccomp profile, nor has its pod",
-                field=context.at("seccompProfile.type"),
+                f"container {container.name} has no seccomp profile, nor has its pod",
+                field=context.at("seccompProfile") + ".type",
                 bound=" or ".join(_PROFILES),
             )
 
@@ -322,7 +330,7 @@ def _escalation(workload: Workload) -> Iterator[Judgement]:
         value = context.flag("allowPrivilegeEscalation")
         if value is not False and not _runs_windows(workload):
             yield fails(
-                f"{container.name} may gain privileges",
+                f"container {container.name} may gain privileges",
                 field=context.at("allowPrivilegeEscalation"),
                 value="unset" if value is None else "true",
                 bound="false",
@@ -342,7 +350,7 @@ def _non_root(workload: Workload) -> Iterator[Judgement]:
         effective = own if own is not None else _pod_context(workload).flag("runAsNonRoot")
         if effective is not True and not _in_user_namespace(workload):
             yield fails(
-                f"{container.name} may run as root",
+                f"container {container.name} may run as root",
                 field=context.at("runAsNonRoot"),
                 value="unset here and in the pod" if effective is None else "false",
                 bound="true",

@@ -26,7 +26,7 @@ def check(stated: StatedSystem, context: Context) -> Iterator[Judgement]:
     if unreadable or context.stack.partial:
         return  # the system as a whole would repeat the first of them, or miss what isn't seen yet
     try:
-        _ = stated.system
+        _ = stated.as_stated
     except SpecError as error:
         yield fails(_text(error), value=error.value, bound=error.bound, fix=error.fix)
 

@@ -81,7 +81,7 @@ def _unplaceable(workload: Workload, scale: Scale, context: Context) -> Iterator
     if nodes is not None and scale.most > nodes:
         yield fails(
             "wants every replica on a node of its own, but there are fewer nodes than replicas",
-            field=workload.pod.at("affinity.podAntiAffinity"),
+            field=workload.pod.at("affinity") + ".podAntiAffinity",
             value=f"required for {scale.most} replicas",
             bound=f"at most {nodes} replicas",
             fix="Use a topology spread constraint, or preferred anti-affinity.",
