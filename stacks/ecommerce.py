@@ -1,6 +1,5 @@
 """The shop: what stacks/ecommerce.yaml states, built from components."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,22 +13,29 @@ from pulumi_groundplan import (
     IMAGES,
     Balancing,
     Broker,
+    BrokerArgs,
     Cache,
+    CacheArgs,
     ContainerImage,
     ContainerImageArgs,
     Credentials,
     Database,
+    DatabaseArgs,
     Environment,
     EnvironmentArgs,
     LoadBalancer,
+    LoadBalancerArgs,
     Monitoring,
+    MonitoringArgs,
     Task,
     WebService,
+    WebServiceArgs,
     Worker,
+    WorkerArgs,
     stated,
-    stated_replicas,
 )
 from pulumi_groundplan.pods import FILES_FOLDER, SecretKey
+from pulumi_groundplan.promise import Slo
 
 HERE = Path(__file__).parent
 SPEC = HERE / "ecommerce.yaml"
@@ -134,59 +140,49 @@ class Shop:
 
     def _cache(self, image: pulumi.Output[str]) -> None:
         service = self._single("cache")
-        self.cache = Cache(
-            "cache",
-            {
-                **stated(service),
-                "namespace": self._namespace,
-                "image": image,
-                "allow_from": [*self._callers("cache"), *APP_UTILITIES],
-            },
-        )
+        args: CacheArgs = {
+            "namespace": self._namespace,
+            "image": image,
+            "allow_from": [*self._callers("cache"), "orders", *APP_UTILITIES],
+        }
+        self.cache = Cache("cache", stated(service, args))
 
     def _broker(self, image: pulumi.Output[str]) -> None:
         service = self._single("broker")
-        self.broker = Broker(
-            "broker",
-            {
-                **stated(service),
-                **self._settings.storage_of(service),
-                "namespace": self._namespace,
-                "image": image,
-                "allow_from": [*self._callers("broker"), *APP_UTILITIES],
-            },
-        )
+        args: BrokerArgs = {
+            "namespace": self._namespace,
+            "image": image,
+            "allow_from": [*self._callers("broker"), *APP_UTILITIES],
+        }
+        args = self._settings.with_volume(service, args)
+        self.broker = Broker("broker", stated(service, args))
 
     def _database(self, image: pulumi.Output[str]) -> None:
         service = self._single("database")
-        self.database = Database(
-            "database",
-            {
-                **stated(service),
-                **self._settings.storage_of(service),
-                "namespace": self._namespace,
-                "image": image,
-                "database": "shop",
-                "allow_from": [*self._callers("database"), *APP_UTILITIES],
-            },
-        )
+        args: DatabaseArgs = {
+            "namespace": self._namespace,
+            "image": image,
+            "database": "shop",
+            "allow_from": [*self._callers("database"), *APP_UTILITIES],
+        }
+        args = self._settings.with_volume(service, args)
+        self.database = Database("database", stated(service, args))
 
     def _monitoring(self, image: pulumi.Output[str]) -> None:
         service = self._single("monitoring")
-        measured = {"shop": self._service("shop")}
-        self.monitoring = Monitoring(
-            "monitoring",
-            {
-                **stated(service),
-                **self._settings.storage_of(service),
-                "namespace": self._namespace,
-                "image": image,
-                "allow_from": ["shop"],
-                "slos": {name: stated(known)["slo"] for name, known in measured.items() if known.slo},
-                "response_time_metric": "http_response_time_seconds",
-                "scrape_interval": "10s",
-            },
-        )
+        promise = self._service("shop").slo
+        args: MonitoringArgs = {
+            "namespace": self._namespace,
+            "image": image,
+            "allow_from": ["shop"],
+            "slos": {"shop": cast(Slo, promise.model_dump(mode="json", exclude_none=True))}
+            if promise
+            else {},
+            "response_time_metric": "http_response_time_seconds",
+            "scrape_interval": "10s",
+        }
+        args = self._settings.with_volume(service, args)
+        self.monitoring = Monitoring("monitoring", stated(service, args))
 
     def _task(self, command: str, image: pulumi.Output[str], after: list[pulumi.Resource]) -> Task:
         return Task(
@@ -205,68 +201,63 @@ class Shop:
 
     def _shop(self, image: pulumi.Output[str], after: list[pulumi.Resource]) -> None:
         service = self._service("shop")
-        self.shop = WebService(
-            "shop",
-            {
-                **stated(service),
-                **stated_replicas(service),
-                "namespace": self._namespace,
-                "image": image,
-                "arguments": ["web"],
-                "env": {**self._env(), "GUNICORN_WORKERS": str(service.concurrency)},
-                "secret_env": self._secret_env(),
-                "files": {SPEC.name: SPEC.read_text(encoding="utf-8")},
-                "health": {"liveness": "/healthz", "readiness": "/readyz", "startup_seconds": 120},
-                "metrics": {"path": "/metrics"},
-                "allow_from": self._callers("shop"),
-                "connects_to": ["monitoring"],
+        args: WebServiceArgs = {
+            "namespace": self._namespace,
+            "image": image,
+            "arguments": ["web"],
+            "env": {
+                **self._env(),
+                "GUNICORN_WORKERS": str(service.concurrency),
+                "PLAN_FILE": f"{FILES_FOLDER}/{SPEC.name}",
             },
-            pulumi.ResourceOptions(depends_on=after),
+            "secret_env": self._secret_env(),
+            "files": {SPEC.name: SPEC.read_text(encoding="utf-8")},
+            "health": {"liveness": "/healthz", "readiness": "/readyz", "startup_seconds": 120},
+            "metrics": {"path": "/metrics"},
+            "allow_from": self._callers("shop"),
+            "connects_to": ["monitoring"],
+        }
+        self.shop = WebService(
+            "shop", stated(service, args, replicas=True), pulumi.ResourceOptions(depends_on=after)
         )
 
     def _orders(self, image: pulumi.Output[str], after: list[pulumi.Resource]) -> None:
         service = self._service("orders")
-        self.orders = Worker(
-            "orders",
-            {
-                **stated(service),
-                **stated_replicas(service),
-                "namespace": self._namespace,
-                "image": image,
-                "arguments": ["worker"],
-                "env": {
-                    **self._env(),
-                    "CELERY_CONCURRENCY": str(service.concurrency),
-                    "EDGE_URL": "http://edge:8080/healthz",
-                },
-                "secret_env": self._secret_env(),
-                "health": {"path": "/healthz", "port": METRICS_PORT, "startup_seconds": 120},
-                "metrics": {"path": "/metrics", "port": METRICS_PORT},
-                # the workers probe what the shop depends on
-                "connects_to": ["cache", "edge"],
+        args: WorkerArgs = {
+            "namespace": self._namespace,
+            "image": image,
+            "arguments": ["worker"],
+            "env": {
+                **self._env(),
+                "CELERY_CONCURRENCY": str(service.concurrency),
+                "EDGE_URL": "http://edge:8080/healthz",
             },
-            pulumi.ResourceOptions(depends_on=after),
+            "secret_env": self._secret_env(),
+            "health": {"path": "/healthz", "port": METRICS_PORT, "startup_seconds": 120},
+            "metrics": {"path": "/metrics", "port": METRICS_PORT},
+            # the workers probe what the shop depends on
+            "connects_to": ["cache", "edge"],
+        }
+        self.orders = Worker(
+            "orders", stated(service, args, replicas=True), pulumi.ResourceOptions(depends_on=after)
         )
 
     def _edge(self, image: pulumi.Output[str]) -> None:
         service, target = self._service("edge"), self._service("shop")
-        settings = self._settings
+        args: LoadBalancerArgs = {
+            "namespace": self._namespace,
+            "image": image,
+            "target": "shop",
+            "balancing": Balancing.LEAST_CONNECTIONS
+            if target.dispatch == "least-connections"
+            else Balancing.ROUND_ROBIN,
+            "cache_paths": ["/static/"],
+            "exposure": self._settings.exposure,
+        }
+        if self._settings.node_port is not None:
+            args["node_port"] = self._settings.node_port
         self.edge = LoadBalancer(
-            "edge",
-            {
-                **stated(service),
-                **stated_replicas(service),
-                "namespace": self._namespace,
-                "image": image,
-                "target": "shop",
-                "balancing": Balancing.LEAST_CONNECTIONS
-                if target.dispatch == "least-connections"
-                else Balancing.ROUND_ROBIN,
-                "cache_paths": ["/static/"],
-                "exposure": settings.exposure,
-                **settings.entry,
-            },
-            pulumi.ResourceOptions(depends_on=[self.shop]),
+            "edge", stated(service, args, replicas=True), pulumi.ResourceOptions(depends_on=[self.shop])
         )
 
     def _env(self) -> dict[str, pulumi.Input[str]]:
@@ -279,7 +270,6 @@ class Shop:
             "CACHE_HOST": "cache",
             "BROKER_HOST": "broker",
             "PROMETHEUS_URL": "http://monitoring:9090",
-            "PLAN_FILE": f"{FILES_FOLDER}/{SPEC.name}",
             "ADMIN_USERNAME": ADMIN_USER,
         }
 
@@ -300,9 +290,9 @@ def _environment(system: System) -> EnvironmentArgs:
 
 
 def _plain(promise: plan.Promise) -> dict[str, Any]:
-    """A promise as outputs can hold it: money as text."""
-    fields = dataclasses.asdict(promise)
+    """A promise as outputs can hold it: numbers as numbers, money as text."""
+    fields = {name: getattr(promise, name) for name in ("service", "metric", "bound", "predicted", "verdict")}
     return {
-        name: value if value is None or isinstance(value, str | float | int) else str(value)
+        name: value if value is None or isinstance(value, str | float) else str(value)
         for name, value in fields.items()
     }

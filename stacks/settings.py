@@ -1,27 +1,24 @@
 """What a deployment needs to know about the place it goes to.
 
-Each setting is read from the stack's configuration (`pulumi config set <name> <value>`), or has its default.
+Each setting is read from the stack's configuration (`pulumi config set <name> <value>`), else from the
+environment (`GROUNDPLAN_<NAME>`), else it has its default. The environment lets a tool that owns the place say
+so without touching the stack's file.
 """
 
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypeVar, cast
 
 import pulumi
 
 from groundplan.errors import SpecError
 from groundplan.spec import Service
 from pulumi_groundplan import Exposure, ImageBuilder
-from pulumi_groundplan.stateful import VolumeArgs
 
-
-class NodePort(TypedDict, total=False):
-    """An argument of a LoadBalancer."""
-
-    node_port: int
-
-
+A = TypeVar("A", bound=Mapping[str, Any])
 _CLUSTER_SETTINGS = ("kubeconfig", "context")
 
 
@@ -48,23 +45,17 @@ class Settings:
     allowed_hosts: str
     """Host names that requests may carry, separated by commas."""
 
-    def storage_of(self, service: Service) -> VolumeArgs:
-        """The volume that a spec asks for, in this place."""
-        args: VolumeArgs = {}
-        if service.storage is not None:
-            args["storage"] = str(round(service.storage))
+    def with_volume(self, service: Service, args: A) -> A:
+        """A component's arguments, completed by the volume that a spec asks for, as it is called here."""
+        fields = {"storage": str(round(service.storage))} if service.storage is not None else {}
         if self.storage_class:
-            args["storage_class"] = self.storage_class
-        return args
-
-    @property
-    def entry(self) -> NodePort:
-        """The port on each node, as an argument of the load balancer, if one is set."""
-        return {"node_port": self.node_port} if self.node_port else {}
+            fields["storage_class"] = self.storage_class
+        return cast(A, {**fields, **args})
 
 
 def _setting(name: str, default: str | None = None) -> str | None:
-    return pulumi.Config("groundplan").get(name) or default
+    variable = "GROUNDPLAN_" + re.sub("([A-Z])", r"_\1", name).upper()
+    return pulumi.Config("groundplan").get(name) or os.environ.get(variable) or default
 
 
 def read_settings() -> Settings:
@@ -113,7 +104,7 @@ def _one_of(name: str, choices: list[str], default: str) -> str:
 
 
 def _certificates() -> str | None:
-    path = _setting("caCertificates", os.environ.get("GROUNDPLAN_CA_BUNDLE"))
+    path = _setting("caCertificates")
     if not path:
         return None
     try:

@@ -78,7 +78,7 @@ def _read_page(number: int, size: int, category: str) -> Page | None:
 
 def _read_product(product_id: int) -> ProductData | None:
     found = Product.objects.filter(active=True, id=product_id).first()
-    return found and _data(found)
+    return None if found is None else _data(found)
 
 
 def _data(product: Product) -> ProductData:

@@ -209,30 +209,30 @@ def _availability(report: Report) -> Plot:
         Line("measured", "measured", [figure.measured.value for figure in figures.values()]),
         Line("predicted", "predicted", [figure.predicted.value for figure in figures.values()]),
     ]
-    return plots.dots(title, explanation, list(figures), lines, low=low - (1 - low) * 0.1, high=1.0, text=text.percent)
+    return plots.dots(
+        title,
+        explanation,
+        list(figures),
+        lines,
+        low=low - (1 - low) * 0.1,
+        high=1.0 + (1 - low) * 0.06,
+        text=text.percent,
+    )
 
 
 def _cost(report: Report) -> Plot:
-    lines = [
-        Line(
-            label,
-            role,
-            [_value(section["cost_per_month"], label) for section in report.costs.values()]
-            + [_value(report.money["idle_cost_per_month"], label)],
-        )
-        for label, role in (("running", "measured"), ("planned", "predicted"))
-    ]
+    figures = [section["cost_per_month"] for section in report.costs.values()]
+    figures.append(report.money["idle_cost_per_month"])
     return plots.bars(
         "Cost a month",
         f"{report.currency}, by service, at the plan's prices; idle: nodes beyond what the services need.",
         [*report.costs, "idle"],
-        lines,
+        [
+            Line("running", "measured", [figure.measured.value for figure in figures]),
+            Line("planned", "predicted", [figure.predicted.value for figure in figures]),
+        ],
         text.amount,
     )
-
-
-def _value(figure: Figure, label: str) -> float | None:
-    return (figure.measured if label == "running" else figure.predicted).value
 
 
 def _constant(name: str, role: plots.Role, value: float | None) -> list[Line]:

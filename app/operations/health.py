@@ -43,7 +43,7 @@ def probes() -> dict[str, Callable[[], bool]]:
     """A probe for each kind of service that the shop depends on."""
     found: dict[str, Callable[[], bool]] = {
         "database": _database_answers,
-        "cache": lambda: _redis_answers(settings.CACHES["default"]["LOCATION"]),
+        "cache": lambda: _redis_answers(settings.CACHE_URL),
         "broker": lambda: _redis_answers(settings.CELERY_BROKER_URL),
     }
     if settings.EDGE_URL:

@@ -115,7 +115,6 @@ def _chart(kind: type, **options: Any) -> Any:
         margin=8,
         show_legend=False,
         show_y_guides=True,
-        show_minor_x_labels=False,
         allow_interruptions=True,
         js=(),
         style=Style(label_font_size=14, major_label_font_size=14),

@@ -27,7 +27,7 @@ class Prometheus:
     """The HTTP API at an address such as `http://monitoring:9090`."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url = url.rstrip("/")
         self._client = httpx.Client(
             timeout=_TIMEOUT, trust_env=False
         )  # a proxy for the internet isn't one for the cluster

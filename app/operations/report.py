@@ -103,20 +103,22 @@ class Report:
     @cached_property
     def money(self) -> Figures:
         """Cost of the whole and of a million requests, benefit and return on investment."""
+        rate = self.performance[self._web]["arrival_rate"]
         cost = self._spend(lambda running: running.total)
         cost_predicted = self._predict(lambda plan: plan.evaluation.cost.total)
-        idle = Figure(
-            self.currency,
-            self._spend(lambda running: running.idle),
-            self._predict(lambda plan: plan.evaluation.cost.idle),
-        )
-        rate = self.performance[self._web]["arrival_rate"]
         budget = self.plan.system.budget if self.plan else None
+        benefit = self.plan.system.benefit if self.plan else None
+        roi = self.plan.evaluation.roi if self.plan else None
+        stated = Reading(reason=_STATED)
         return {
             "cost_per_month": Figure(
                 self.currency, cost, cost_predicted, float(budget.amount_per_month) if budget else None
             ),
-            "idle_cost_per_month": idle,
+            "idle_cost_per_month": Figure(
+                self.currency,
+                self._spend(lambda running: running.idle),
+                self._predict(lambda plan: plan.evaluation.cost.idle),
+            ),
             "cost_per_million_requests": Figure(
                 self.currency,
                 _per_million_requests(cost, rate.measured),
@@ -124,18 +126,16 @@ class Report:
             ),
             "benefit_per_month": Figure(
                 self.currency,
-                Reading(reason=_STATED),
-                self._predict(lambda plan: plan.system.benefit and plan.system.benefit.amount_per_month),
+                stated,
+                self._predict(lambda _plan: benefit.amount_per_month if benefit else None),
             ),
             "roi": Figure(
                 "ratio",
                 self._spend(self._roi_of),
-                self._predict(lambda plan: plan.evaluation.roi and plan.evaluation.roi.ratio),
+                self._predict(lambda _plan: roi.ratio if roi else None),
             ),
             "payback_months": Figure(
-                "months",
-                Reading(reason=_STATED),
-                self._predict(lambda plan: plan.evaluation.roi and plan.evaluation.roi.payback_months),
+                "months", stated, self._predict(lambda _plan: roi.payback_months if roi else None)
             ),
         }
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 PROBE_INTERVAL_SECONDS = 5.0
 
 
-class MeasuredTask(Task):
+class MeasuredTask(Task):  # type: ignore[type-arg]  # has type parameters in the stubs only
     """Records how often a task ended in which state, how long it took and how long it had waited."""
 
     abstract = True

@@ -51,10 +51,10 @@ def names(name: str, default: str | None = None) -> list[str]:
 
 
 def http_url(name: str) -> str:
-    """An http or https address without a trailing slash, or nothing."""
+    """An http or https address, or nothing."""
     value = text(name, "")
     if value and not value.startswith(("http://", "https://")):
         raise ImproperlyConfigured(
             f"environment variable {name} is {value!r}, must start with http:// or https://"
         )
-    return value.rstrip("/")
+    return value

@@ -1,5 +1,6 @@
 """Django's settings; what differs between deployments comes from the environment (see README.md)."""
 
+import logging
 from pathlib import Path
 from urllib.parse import quote
 
@@ -80,10 +81,11 @@ def _redis_url(kind: str) -> str:
     return f"redis://{credentials}{host}:{port}/0"
 
 
+CACHE_URL = _redis_url("CACHE")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": _redis_url("CACHE"),
+        "LOCATION": CACHE_URL,
         "KEY_PREFIX": "shop",
         "OPTIONS": {"socket_connect_timeout": 0.25, "socket_timeout": 0.25},
     }
@@ -180,3 +182,4 @@ LOGGING = {
         "gunicorn.error": {"handlers": ["stderr"], "level": LOG_LEVEL, "propagate": False},
     },
 }
+logging.captureWarnings(True)  # so that they are JSON lines too

@@ -8,7 +8,7 @@ from pulumi_groundplan.database import Database, DatabaseArgs
 from pulumi_groundplan.environment import Environment, EnvironmentArgs
 from pulumi_groundplan.load_balancer import Balancing, Exposure, LoadBalancer, LoadBalancerArgs
 from pulumi_groundplan.monitoring import Monitoring, MonitoringArgs
-from pulumi_groundplan.promise import CallMode, Dispatch, stated, stated_replicas
+from pulumi_groundplan.promise import CallMode, Dispatch, stated
 from pulumi_groundplan.task import Task, TaskArgs
 from pulumi_groundplan.web_service import WebService, WebServiceArgs
 from pulumi_groundplan.worker import Worker, WorkerArgs
@@ -43,5 +43,4 @@ __all__ = [
     "Worker",
     "WorkerArgs",
     "stated",
-    "stated_replicas",
 ]

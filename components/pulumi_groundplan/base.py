@@ -1,5 +1,7 @@
 """What all components share: how children are made, named, labelled, overridden and reported."""
 
+import difflib
+import inspect
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -64,6 +66,16 @@ class Component(pulumi.ComponentResource):
                 where=self._where,
                 value=name,
                 bound="at most 40 lower-case letters, digits and hyphens, a letter first",
+            )
+        known = inspect.get_annotations(type(self).__init__)["args"].__annotations__
+        if unknown := sorted(set(args) - set(known)):
+            near = difflib.get_close_matches(unknown[0], known, n=1)
+            raise SpecError(
+                "there is no such argument",
+                where=self._where,
+                value=unknown[0],
+                bound="one of " + ", ".join(sorted(known)),
+                fix=f"Did you mean {near[0]}?" if near else None,
             )
         self._namespace: pulumi.Input[str] = args.get("namespace", name)
         self._overrides: dict[str, Any] = dict(args.get("overrides") or {})

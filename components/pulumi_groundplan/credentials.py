@@ -1,4 +1,4 @@
-"""Passwords and keys that are made once, kept as Pulumi secrets, and read by pods from a Kubernetes Secret."""
+"""Passwords and keys that are made once, kept as Pulumi secrets, and read by pods from a Secret."""
 
 import secrets
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ def entries(
 ) -> tuple[dict[str, pulumi.Output[str]], pulumi.ResourceOptions]:
     """The entries of a Secret, as Pulumi secrets, and the options of that Secret.
 
-    given: the user's own; what is in use changes with them. generated: names of entries that are made: each run
-    of the program makes others, but the Secret keeps its first ones.
+    given: the user's own; what is in use changes with them. generated: names of entries that are made: each
+    run of the program makes others, but the Secret keeps its first ones.
     """
     values = {name: pulumi.Output.secret(value) for name, value in given.items()}
     values |= {name: pulumi.Output.secret(secrets.token_urlsafe(BYTES)) for name in generated}
@@ -41,8 +41,8 @@ class CredentialsArgs(TypedDict, total=False):
 
 
 class Credentials(Component):
-    """A Secret with keys and passwords, some of them made at the first deployment and kept. Pulumi's state holds
-    them encrypted."""
+    """A Secret with keys and passwords, some of them made at the first deployment and kept. Pulumi's state
+    holds them encrypted."""
 
     secret_name: pulumi.Output[str]
     """Name of the Secret."""
@@ -72,5 +72,5 @@ class Credentials(Component):
             options,
         )
         self.secret_name = secret.metadata.apply(lambda metadata: str(metadata["name"]))
-        self.values = pulumi.Output.secret(secret.string_data)
+        self.values = pulumi.Output.secret(secret.string_data.apply(dict))
         self._finish({"secretName": self.secret_name, "values": self.values})

@@ -7,7 +7,7 @@ preview, before anything is created.
 import json
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, NotRequired, Required, TypedDict, cast
+from typing import Any, NotRequired, Required, TypedDict, TypeVar, cast
 
 import pulumi
 
@@ -20,6 +20,8 @@ from groundplan.spec import (
     service_from_annotation,
     service_to_annotation,
 )
+
+A = TypeVar("A", bound=Mapping[str, Any])
 
 SINGLE_REPLICA_ANNOTATION = "groundplan.dev/single-replica"
 """Why one replica is accepted; written where a component has no second one to fail over to."""
@@ -188,10 +190,6 @@ class ServerArgs(TypedDict, total=False):
     """Names of the components in the same namespace that may connect. Unset: none."""
 
 
-class StatedArgs(SizeArgs, PromiseArgs, total=False):
-    """What a spec states about any service."""
-
-
 _SPEC_FIELDS = (
     "replicas", "autoscaling", "concurrency", "dispatch", "cpu", "cpu_limit", "memory", "storage",
     "service_time", "load", "calls", "slo", "failure",
@@ -233,17 +231,19 @@ _PROMISE_FIELDS = frozenset(PromiseArgs.__annotations__)
 _REPLICA_FIELDS = frozenset({"replicas", "autoscaling"})
 
 
-def stated(service: Service) -> StatedArgs:
-    """The arguments that say of a component what a spec says of a service, without the number of replicas."""
-    args = service.model_dump(mode="json", include=set(_PROMISE_FIELDS), exclude_defaults=True)
+def stated(service: Service, args: A, *, replicas: bool = False) -> A:
+    """A component's arguments, completed by what a spec says of the service; what `args` says goes first.
+
+    replicas: take the number of replicas too, for components that can have any.
+    """
+    fields: dict[str, Any] = service.model_dump(
+        mode="json", include=set(_PROMISE_FIELDS), exclude_defaults=True
+    )
     for field in ("cpu", "cpu_limit"):
         if (cores := getattr(service, field)) is not None:
-            args[field] = f"{round(1000 * cores)}m"
+            fields[field] = f"{round(1000 * cores)}m"
     if service.memory is not None:
-        args["memory"] = str(round(service.memory))
-    return cast(StatedArgs, args)
-
-
-def stated_replicas(service: Service) -> ReplicaArgs:
-    """The arguments that say how many replicas a spec asks for."""
-    return cast(ReplicaArgs, service.model_dump(mode="json", include=set(_REPLICA_FIELDS), exclude_none=True))
+        fields["memory"] = str(round(service.memory))
+    if replicas:
+        fields |= service.model_dump(mode="json", include=set(_REPLICA_FIELDS), exclude_none=True)
+    return cast(A, {**fields, **args})

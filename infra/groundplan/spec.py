@@ -516,7 +516,8 @@ def reference_markdown() -> str:
         "A spec is one YAML file that says what a system must promise and what is known about its parts.",
         "Durations are seconds or texts such as `300ms`, `1.5s`, `2m`, `1h`, `30d`.",
         "Amounts of CPU, memory and storage are Kubernetes quantities such as `100m` or `64Mi`.",
-        "A field that is left out and has no default is unknown, and a promise that depends on it is undecided.",
+        "A field that is left out and has no default is unknown.",
+        "A promise that depends on it is undecided.",
     ]
     for model, title, note in sections:
         lines += ["", f"## {title}", "", " ".join(filter(None, [(model.__doc__ or "").strip(), note])), ""]

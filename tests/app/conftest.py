@@ -119,6 +119,8 @@ class Deployment:
 @pytest.fixture(scope="module")
 def deployment(postgres: Postgres, redis_cache: Redis, broker: Redis, folder: Path) -> Iterator[Deployment]:
     """Gunicorn and a worker with a seeded shop, scraped by Prometheus."""
+    os.environ.update(ADMIN_USERNAME="admin", ADMIN_PASSWORD="correct horse")
+    call_command("flush", interactive=False)
     call_command("seed", stdout=(folder / "seed.log").open("w"))
     web_port, worker_port, prometheus_port = free_port(), free_port(), free_port()
     prometheus = Prometheus(folder, prometheus_port, {"shop": web_port, "orders": worker_port})

@@ -28,7 +28,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(true: Callable[[], object], what: str, seconds: float = 30) -> None:
+def wait_until(true: Callable[[], object], what: str, seconds: float = 90) -> None:
     """Wait for something, and fail with its name if it doesn't come."""
     deadline = time.monotonic() + seconds
     while not true():
@@ -67,7 +67,12 @@ class Server:
         """Start it and wait until it answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(), stdout=log, stderr=log, env=dict(self.environment()), cwd="/"
+                self.command(),
+                stdout=log,
+                stderr=log,
+                env=dict(self.environment()),
+                cwd="/",
+                start_new_session=True,
             )
         try:
             wait_until(
@@ -83,12 +88,14 @@ class Server:
         process, self._process = self._process, None
         if process is None:
             return None
-        if process.poll() is None:
+        if how is signal.SIGKILL:
+            os.killpg(process.pid, how)  # children too: nobody is left to end them
+        elif process.poll() is None:
             process.send_signal(how)
         try:
             return process.wait(timeout=30)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
 

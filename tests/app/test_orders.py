@@ -39,7 +39,7 @@ def basket_with(quantities: dict[int, int]) -> str:
 
 
 def queued(broker: Redis) -> int:
-    return int(broker.client.llen("orders"))  # type: ignore[arg-type]
+    return int(broker.client.llen("orders"))
 
 
 def test_a_basket_holds_the_quantity_that_was_set_last() -> None:

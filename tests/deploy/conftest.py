@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from groundplan import toolchain
-from groundplan.deploy import DeploySettings
+from groundplan.deploy.settings import DeploySettings
 
 PROGRAM = '''
 import time

@@ -13,7 +13,8 @@ from types import MappingProxyType
 
 import pytest
 
-from groundplan.deploy import Deployment, DeploySettings
+from groundplan.deploy.deployment import Deployment
+from groundplan.deploy.settings import DeploySettings
 from groundplan.errors import DeployError
 from groundplan.progress import QUIET
 
@@ -29,7 +30,8 @@ def up_in_a_process_of_its_own(settings: DeploySettings) -> subprocess.Popen[str
     program = f"""
         from pathlib import Path, PosixPath
         from types import MappingProxyType
-        from groundplan.deploy import Deployment, DeploySettings
+        from groundplan.deploy.deployment import Deployment
+        from groundplan.deploy.settings import DeploySettings
         mappingproxy = MappingProxyType
         Deployment({settings!r}).up()
     """

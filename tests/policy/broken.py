@@ -91,7 +91,7 @@ def _single_shop(stack: Stack) -> None:
 
 
 def _available_database(stack: Stack) -> None:
-    restate(stack, "Deployment", "edge", SERVICE, slo={"availability": 0.99999})
+    restate(stack, "Deployment", "edge", SERVICE, slo={"p95": "1s", "availability": 0.99999})
 
 
 def _slow_database(stack: Stack) -> None:

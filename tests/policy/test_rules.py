@@ -10,7 +10,7 @@ from groundplan.policy.stack import Stack
 from groundplan.policy.verdicts import Finding, Level, Verdict
 
 from .broken import BREAKAGES, Breakage
-from .support import FIXTURES, HERE, fixture, judge, stack_from
+from .support import FIXTURES, HERE, fixture, judge, paths, put, stack_from
 
 RULES = [rule.name for rule in all_rules()]
 # what this rule finds can't be judged at all, so its bad example is one that it must not pass in silence
@@ -75,6 +75,19 @@ def test_what_is_refused_early_is_refused_over_the_whole_stack_too(breakage: Bre
         for rule in all_rules():
             if rule.early:
                 assert {finding.message for finding in required(rule.judge(alone))} <= whole
+
+
+@pytest.mark.parametrize("rule", [rule.name for rule in all_rules() if rule.early])
+def test_whatever_is_missing_a_rule_is_never_stricter_early_than_over_the_whole_stack(rule: str) -> None:
+    good = fixture(rule, "good")
+    for path in paths(good):
+        if len(path) == 1 or path[1] in ("kind", "apiVersion"):
+            continue
+        manifests = copy.deepcopy(good)
+        put(manifests, path, None)
+        early = [finding for one in manifests for finding in judge(rule, stack_from([one], partial=True))]
+        if required(early):
+            assert required(judge(rule, stack_from(manifests))), path
 
 
 @pytest.mark.parametrize("name", ["one-replica", "no-readiness", "no-memory-limit", "root", "not-spread"])

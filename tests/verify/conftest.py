@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ class QueueServer:
 
     def __init__(self, service_times: list[float], answer: bytes = ANSWER) -> None:
         self.served = 0
+        self.lines: list[str] = []
         self.url = ""
         self._service_times = service_times
         self._answer = answer
@@ -28,7 +30,10 @@ class QueueServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                await reader.readuntil(b"\r\n\r\n")
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                self.lines.append(head.splitlines()[0])
+                if length := re.search(r"content-length: (\d+)", head, re.IGNORECASE):
+                    await reader.readexactly(int(length[1]))
                 now = self._loop.time()
                 service_time = self._service_times[self.served % len(self._service_times)]
                 self.served += 1

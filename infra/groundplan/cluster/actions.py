@@ -150,7 +150,9 @@ def wait_for_nodes(context: Context, step: Step) -> None:
     with Api.of(context) as api:
 
         def all_ready() -> bool:
-            ready = {name for name, is_ready in api.ready_nodes().items() if is_ready}
+            reported = {name for name, is_ready in api.ready_nodes().items() if is_ready}
+            # A report may be from before a restart.
+            ready = {name for name in reported & wanted if api.kubelet_answers(name)}
             step.update(f"{len(ready & wanted)} of {len(wanted)} workers")
             return wanted <= ready
 

@@ -75,6 +75,13 @@ class Api:
         nodes = self.get("/api/v1/nodes")
         return {node["metadata"]["name"]: _is_true(node, "Ready") for node in (nodes or {}).get("items", [])}
 
+    def kubelet_answers(self, node: str) -> bool:
+        """Tell whether a node's kubelet is reached, whatever the node's last report says."""
+        try:
+            return self._client.get(f"/api/v1/nodes/{node}/proxy/healthz").status_code == 200
+        except httpx.HTTPError:
+            return False
+
     def metrics_available(self) -> bool:
         """Tell whether the metrics that autoscaling needs are served."""
         service = self.get("/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.metrics.k8s.io")

@@ -1,5 +1,6 @@
 """The embedded cluster: up, down, status, logs."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from filelock import FileLock, Timeout
 from groundplan.cluster import actions, addresses, cgroups, firewall, host, kernel, network
 from groundplan.cluster.api import Api, dns_answers
 from groundplan.cluster.context import DEFAULT_WORKERS, ClusterConfig, Context, Paths, check_name
-from groundplan.cluster.state import State
+from groundplan.cluster.state import State, write_atomically
 from groundplan.errors import ClusterError
 from groundplan.progress import QUIET, Progress
 
@@ -259,6 +260,26 @@ def _lines(path: Path, *, follow: bool) -> Iterator[str]:
                 if path.stat().st_size < source.tell():  # it was shortened
                     source.seek(0)
                 time.sleep(0.2)
+
+
+def lose_worker(name: str, worker: str) -> None:
+    """Take a worker away at once, as if its machine had lost power; the next `up` brings it back.
+
+    Raises ClusterError for an unknown worker.
+    """
+    context = require(name)
+    with locked(name, QUIET):
+        document = json.loads(context.paths.processes.read_text())
+        kept = [process for process in document["processes"] if process["name"] != worker]
+        if len(kept) == len(document["processes"]) or not worker.startswith("worker-"):
+            raise ClusterError("there is no such worker", where=name, value=worker)
+        write_atomically(context.paths.processes, json.dumps({**document, "processes": kept}, indent=1))
+        host.tell_supervisor(context)
+    deadline = time.monotonic() + 10
+    while cgroups.processes(f"{context.cgroup}/{worker}"):
+        if time.monotonic() > deadline:
+            raise ClusterError("the worker did not end", where=name, value=worker)
+        time.sleep(0.05)
 
 
 def run_in_worker(name: str, worker: str, command: list[str]) -> int:

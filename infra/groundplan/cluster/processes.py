@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import yaml
@@ -328,6 +329,9 @@ def _volume_provisioner(context: Context, image: str) -> Process:
     config = context.paths.config / "volumes.json"
     everywhere = {"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": ["/var/lib/volumes"]}
     write_atomically(config, json.dumps({"nodePathMap": [everywhere]}))
+    template = Template(Path(__file__).with_name("data").joinpath("volume-helper-pod.yaml").read_text())
+    pod = context.paths.config / "volume-helper-pod.yaml"
+    write_atomically(pod, template.substitute(image=image))
     argv = [
         context.tools["local-path-provisioner"],
         "start",
@@ -337,14 +341,14 @@ def _volume_provisioner(context: Context, image: str) -> Process:
         "--configmap-name=volume-provisioner",
         "--service-account-name=volume-provisioner",
         f"--helper-image={image}",
-        f"--helper-pod-file={Path(__file__).with_name('data') / 'volume-helper-pod.yaml'}",
+        f"--helper-pod-file={pod}",
     ]
     return _process(
         "volume-provisioner",
         argv,
         context.paths.logs,
         waits_for=_api_was_ready(context),
-        files=[_kubeconfig(context, "volume-provisioner")],
+        files=[_kubeconfig(context, "volume-provisioner"), config, pod],
     )
 
 
@@ -401,6 +405,7 @@ def _prepare(context: Context, number: int) -> list[dict[str, Any]]:
     # The same for Services that don't exist, which would go back and forth between host and worker.
     refuse = (
         "table ip groundplan {\n  chain forward {\n    type filter hook forward priority 10;\n"
+        f"    ip daddr {addresses.service_network} meta l4proto tcp reject with tcp reset\n"
         f"    ip daddr {addresses.service_network} reject\n  }}\n}}\n"
     )
     firewall = folder / "config" / "firewall"
@@ -426,6 +431,9 @@ def _prepare(context: Context, number: int) -> list[dict[str, Any]]:
         # Groups of pods of a former life: a kubelet would look for each one's container, for seconds.
         *({"empty": str(root / pods)} for root in cgroups.hierarchies()),
         {"write": ["/proc/sys/net/ipv4/ip_forward", "1"]},
+        # Replies to pods go another way than requests, and that is as it should be.
+        {"write": ["/proc/sys/net/ipv4/conf/all/send_redirects", "0"]},
+        {"write": ["/proc/sys/net/ipv4/conf/eth0/send_redirects", "0"]},
         {"write": ["/proc/sys/net/ipv6/conf/all/disable_ipv6", "1"]},
     ]
 

@@ -80,7 +80,8 @@ def describe_exit(status: int) -> str:
 def prepare(steps: list[dict[str, Any]]) -> None:
     """Run the steps: {"run": [...], "may_fail": bool}, {"write": [path, text]} or {"empty": folder}.
 
-    The last removes all folders below a control group. Raises CalledProcessError or OSError when one fails that must not.
+    The last removes all folders below a control group.
+    Raises CalledProcessError or OSError when one fails that must not.
     """
     for step in steps:
         if "write" in step:

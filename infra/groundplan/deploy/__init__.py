@@ -1,7 +1,4 @@
-"""Preview, update and removal of a Pulumi stack with the policy gate, live progress and recovery."""
+"""Preview, update and removal of a Pulumi stack: policy gate, live progress, recovery.
 
-from groundplan.deploy.deployment import Deployment
-from groundplan.deploy.events import Change, Diagnostic, Outcome, Violation
-from groundplan.deploy.settings import DeploySettings, known_stacks
-
-__all__ = ["Change", "DeploySettings", "Deployment", "Diagnostic", "Outcome", "Violation", "known_stacks"]
+Import from the modules: `settings` and `exclusive` are light, `deployment` loads the whole engine API.
+"""

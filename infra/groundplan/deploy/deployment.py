@@ -8,15 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kubernetes.client.exceptions import ApiException
-from kubernetes.config import ConfigException
 from pulumi.automation import CommandError, LocalWorkspace, Stack, StackNotFoundError
 from pulumi.automation.errors import ConcurrentUpdateError
-from urllib3.exceptions import HTTPError
 
 from groundplan.deploy.engine import Engine
 from groundplan.deploy.events import Collector, Outcome, plain
-from groundplan.deploy.pods import core_api, troubled_pods
 from groundplan.deploy.recovery import pending_operations, stale_locks
 from groundplan.deploy.settings import DeploySettings, engine_environment, working_copy
 from groundplan.errors import DeployError
@@ -211,9 +207,7 @@ class Deployment:
         """Add what the pods say to a failed update's error."""
         if self._settings.kubeconfig is None or not namespaces:
             return
-        try:
-            api = core_api(self._settings.kubeconfig, self._settings.context)
-            for trouble in troubled_pods(api, namespaces):
-                error.add_note(str(trouble))
-        except (ApiException, HTTPError, ConfigException, OSError) as unreachable:
-            error.add_note(f"The cluster doesn't tell why: {type(unreachable).__name__}: {unreachable}")
+        from groundplan.deploy.pods import why_not_ready  # noqa: PLC0415 - a second to import
+
+        for reason in why_not_ready(self._settings.kubeconfig, self._settings.context, namespaces):
+            error.add_note(reason)

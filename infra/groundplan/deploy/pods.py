@@ -8,6 +8,7 @@ from typing import Any
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
 _LOG_LINES = 8
 _EVENTS = 3
@@ -39,6 +40,14 @@ def core_api(kubeconfig: Path | None, context: str | None) -> client.CoreV1Api:
         str(kubeconfig) if kubeconfig else None, context
     )
     return client.CoreV1Api(api)
+
+
+def why_not_ready(kubeconfig: Path | None, context: str | None, namespaces: Iterable[str]) -> list[str]:
+    """What each troubled pod says, as text; a cluster that doesn't answer says so too."""
+    try:
+        return [str(trouble) for trouble in troubled_pods(core_api(kubeconfig, context), namespaces)]
+    except (ApiException, HTTPError, config.ConfigException, OSError) as error:
+        return [f"The cluster doesn't tell why: {type(error).__name__}: {error}"]
 
 
 def troubled_pods(api: client.CoreV1Api, namespaces: Iterable[str]) -> list[PodTrouble]:

@@ -43,9 +43,36 @@ class DeploySettings:
     config: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
+def program_folder(project: Path) -> Path:
+    """The folder of a project's program. Raises DeployError where there is no project."""
+    file = project / "Pulumi.yaml"
+    if not file.exists():
+        raise DeployError(
+            "There is no Pulumi project",
+            str(project),
+            fix="Run this in the checkout, or name it with --project.",
+        )
+    content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return (project / str(content.get("main", "."))).resolve()
+
+
+def spec_file(project: Path, stack: str) -> Path:
+    """Where the spec of a stack is, beside its program."""
+    return program_folder(project) / f"{stack}.yaml"
+
+
 def known_stacks(project: Path) -> list[str]:
-    """Names of the stacks that a project has settings for."""
-    return sorted(path.name.split(".")[1] for path in project.glob("Pulumi.?*.yaml"))
+    """Names of the stacks that a project has a spec or settings for."""
+    settings = {path.name.split(".")[1] for path in project.glob("Pulumi.?*.yaml")}
+    specs = {path.stem for path in program_folder(project).glob("*.yaml") if "." not in path.stem}
+    return sorted(settings | specs - {"Pulumi"})
+
+
+def require_stack(project: Path, stack: str) -> None:
+    """Raise DeployError for a stack that a project doesn't have, and where there is no project."""
+    stacks = known_stacks(project)
+    if stack not in stacks:
+        raise DeployError("There is no such stack", str(project), stack, "one of " + ", ".join(stacks))
 
 
 def engine_environment(settings: DeploySettings) -> dict[str, str]:
@@ -93,26 +120,16 @@ def working_copy(settings: DeploySettings) -> Path:
 
     Raises DeployError for a folder without a project and for a stack without settings.
     """
+    require_stack(settings.project, settings.stack)
     project_file = settings.project / "Pulumi.yaml"
-    if not project_file.exists():
-        raise DeployError(
-            "There is no Pulumi project",
-            str(settings.project),
-            fix="Run this in the checkout, or name it with --project.",
-        )
-    stack_file = settings.project / f"Pulumi.{settings.stack}.yaml"
-    if not stack_file.exists():
-        raise DeployError(
-            "There is no such stack",
-            str(stack_file),
-            settings.stack,
-            "one of " + ", ".join(known_stacks(settings.project)),
-        )
     project: dict[str, Any] = yaml.safe_load(project_file.read_text(encoding="utf-8"))
     folder = settings.state / "projects" / str(project["name"])
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "Pulumi.yaml", _with_absolute_paths(project, settings.project))
-    stack: dict[str, Any] = yaml.safe_load(stack_file.read_text(encoding="utf-8")) or {}
+    stack_file = settings.project / f"Pulumi.{settings.stack}.yaml"
+    stack: dict[str, Any] = {}
+    if stack_file.exists():
+        stack = yaml.safe_load(stack_file.read_text(encoding="utf-8")) or {}
     config: dict[str, Any] = {**(stack.get("config") or {}), **settings.config}
     if settings.context:
         config["kubernetes:context"] = settings.context

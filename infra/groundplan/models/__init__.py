@@ -1,1 +1,1 @@
-"""Models: performance, reliability and cost of a system, computed from its spec. Pure: no I/O but data files."""
+"""Models: performance, reliability and cost of a system, from its spec. No I/O but data files."""

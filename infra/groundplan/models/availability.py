@@ -49,8 +49,8 @@ def survival(failure_rate: float, time: float) -> float:
 class Repairable:
     """m of n equal, independent, repairable parts as one system.
 
-    unavailability: share of the time that fewer than `needed` parts are up. mean_up_time and mean_down_time: how
-    long the system stays up and down each time.
+    unavailability: share of the time that fewer than `needed` parts are up. mean_up_time and mean_down_time:
+    how long the system stays up and down each time.
     """
 
     unavailability: float

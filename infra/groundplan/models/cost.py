@@ -1,7 +1,7 @@
 """What a system costs each month, and what it returns.
 
-A workload is charged for what it requests or uses, whichever is more. Where whole nodes are paid for, the rest of
-them is the idle cost. A month has 730 hours. Money is `Decimal`, rounded to cents at the end.
+A workload is charged for what it requests or uses, whichever is more. Where whole nodes are paid for, the
+rest of them is the idle cost. A month has 730 hours. Money is `Decimal`, rounded to cents at the end.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ Replicas = Literal["minimum", "expected", "maximum"]
 class CostEstimate:
     """Cost per month of a system.
 
-    services: cost of each service's pods, storage and load balancers. idle: what is paid for nodes beyond that.
-    total: both. unknown: fields that are missing; then `total` is only a lower bound.
+    services: cost of each service's pods, storage and load balancers. idle: what is paid for nodes beyond
+    that. total: both. unknown: fields that are missing; then `total` is only a lower bound.
     """
 
     services: Mapping[str, Decimal]
@@ -41,9 +41,10 @@ class CostEstimate:
 class Roi:
     """Return of a system over a number of months.
 
-    ratio: (benefit - cost) / cost over these months, the investment being a cost; 1 is 100 %. None without cost.
-    net_per_month: benefit - cost. payback_months: until the investment is back, 0 without one, None when never.
-    net_present_value: at the stated yearly discount rate. internal_rate_of_return: per year, None when undefined.
+    ratio: (benefit - cost) / cost over these months, investment included; 1 is 100 %. None without cost.
+    net_per_month: benefit - cost. payback_months: until the investment is back, 0 without one, None when
+    never. net_present_value: at the stated yearly discount rate. internal_rate_of_return: per year, None when
+    undefined.
     """
 
     ratio: Decimal | None
@@ -111,6 +112,7 @@ def roi(
     benefit_per_month: Decimal,
     currency: str,
     investment: Decimal = Decimal(0),
+    *,
     months: int = 36,
     discount_rate_per_year: Decimal = Decimal("0.08"),
 ) -> Roi:
@@ -136,7 +138,7 @@ def roi(
 def marginal_cost_of_availability(
     cheaper: Decimal, cheaper_availability: float, dearer: Decimal, dearer_availability: float
 ) -> Decimal | None:
-    """Extra cost per month for each hour of downtime per month that the dearer plan avoids; None without gain."""
+    """Extra cost for each hour of downtime that the dearer plan avoids; None when it avoids none."""
     hours = (Decimal(repr(dearer_availability)) - Decimal(repr(cheaper_availability))) * HOURS_PER_MONTH
     return (dearer - cheaper) / hours if hours > 0 else None
 

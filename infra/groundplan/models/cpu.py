@@ -23,19 +23,30 @@ _AT_ONCE_AT_MOST = 128  # more requests than this at once are treated as this ma
 class Contention:
     """What sharing a CPU does to a service.
 
-    stretch: factor by which its CPU work takes longer. wait_factor, wait_probability_factor: how much longer and
-    more often requests wait for a worker than in M/M/c with the stretched service time, because work is slow
-    just when many are present.
+    stretch: factor by which its CPU work takes longer. wait_factor, wait_probability_factor: how much longer
+    and more often requests wait for a worker than in M/M/c with the stretched service time, because work is
+    slow just when many are present.
     """
 
     stretch: float
     wait_factor: float = 1.0
     wait_probability_factor: float = 1.0
+    speed_alone: float = 1.0
+
+    def scv_of_work(self, scv: float) -> float:
+        """Squared coefficient of variation of the stretched CPU work, from that of the work at full speed.
+
+        For one shared core and exponential work it is (2 + U) / (2 - U) at utilization U (Coffman, Muntz and
+        Trotter 1970), and sharing stretches by 1 / (1 - U). The same addition is used for more cores and
+        other distributions.
+        """
+        shortage = 1 - 1 / max(self.stretch * self.speed_alone, 1.0)
+        return scv + 2 * shortage / (2 - shortage)
 
 
 @dataclass(frozen=True)
 class Others:
-    """The other work on the same cores: cores that it keeps busy, and how many of its requests run at once."""
+    """Other work on the same cores: cores that it keeps busy, and its requests that run at once."""
 
     busy_cores: float = 0.0
     at_once: int = 0
@@ -48,16 +59,16 @@ def contention(
     other_seconds: float,
     workers: int,
     cores: float,
-    others: Others = Others(),  # noqa: B008  # frozen
+    others: Others = Others(),  # frozen
 ) -> Contention | None:
     """Contention of a service for `cores`, below one meaning a fraction of full speed; None when overloaded.
 
     arrival_rate: requests per second. cpu_seconds, other_seconds: what one request needs of a core at full
     speed, and how long it holds its worker besides. workers: requests that are served at once.
 
-    A flow-equivalent server (Chandy, Herzog and Woo 1975): the throughput with 1, 2, ... `workers` requests in
-    service becomes the rates of a birth-death chain of all that are present. The speed with a given number of
-    own requests is the mean over the others' birth-death chain on what is left of the cores. Exact for
+    A flow-equivalent server (Chandy, Herzog and Woo 1975): the throughput with 1, 2, ... `workers` requests
+    in service becomes the rates of a birth-death chain of all that are present. The speed with a given number
+    of own requests is the mean over the others' birth-death chain on what is left of the cores. Exact for
     exponential work without others: M/M/c on c cores, whatever the workers; S / (1 - U) on one core.
     """
     checks.finite("arrival_rate", arrival_rate, least=0.0)
@@ -67,6 +78,7 @@ def contention(
     checks.whole("workers", workers)
     if arrival_rate * cpu_seconds + others.busy_cores >= cores:
         return None
+    alone = min(1.0, cores)
     counted = workers
     if workers > _AT_ONCE_AT_MOST:  # nobody waits for a worker, and only what runs counts
         counted, other_seconds = _AT_ONCE_AT_MOST, 0.0
@@ -74,10 +86,10 @@ def contention(
     grid = np.arange(counted + 1, dtype=np.float64)
     rates = _throughputs(cpu_seconds, other_seconds, speeds)
     if arrival_rate == 0:
-        return Contention(1 / float(speeds[1]))
+        return Contention(1 / float(speeds[1]), speed_alone=alone)
     last = arrival_rate / rates[-1]
     if last >= 1:
-        return None if counted == workers else Contention(1 / float(speeds[-1]))
+        return None if counted == workers else Contention(1 / float(speeds[-1]), speed_alone=alone)
     logs = np.concatenate([[0.0], np.cumsum(math.log(arrival_rate) - np.log(rates[1:]))])
     weights = np.exp(logs - logs.max())
     queued = weights[-1] * last / (1 - last)  # the geometric tail of those that wait
@@ -86,11 +98,11 @@ def contention(
     stretch = max((busy / arrival_rate - other_seconds) / cpu_seconds, 1.0, 1 / cores)
     usual = erlang_c(counted, busy) if busy < counted else 0.0
     if counted < workers or usual < 1e-12:
-        return Contention(stretch)
+        return Contention(stretch, speed_alone=alone)
     probability = float((weights[-1] + queued) / total)
     waiting = float(weights[-1] * last / (1 - last) ** 2 / total)
     usual_waiting = usual * busy / (counted - busy)
-    return Contention(stretch, waiting / usual_waiting, probability / usual)
+    return Contention(stretch, waiting / usual_waiting, probability / usual, alone)
 
 
 def _throughputs(cpu_seconds: float, other_seconds: float, speeds: Array) -> Array:
@@ -111,22 +123,12 @@ def _throughputs(cpu_seconds: float, other_seconds: float, speeds: Array) -> Arr
 
 
 def at_once(workers: int, busy_cores: float) -> int:
-    """Requests that run at the same time at most: `workers`, or as many as ever come together at this load."""
+    """Requests that run at once at most: `workers`, or as many as ever come together at this load."""
     return min(workers, 1 + math.floor(50 * busy_cores), _AT_ONCE_AT_MOST)
 
 
-def stretched_scv(scv: float, stretch: float) -> float:
-    """Squared coefficient of variation of work that takes `stretch` times as long on average by sharing.
-
-    For one shared core and exponential work it is (2 + U) / (2 - U) at utilization U (Coffman, Muntz and Trotter
-    1970), and the stretch is 1 / (1 - U). The same addition is used for more cores and other distributions.
-    """
-    shortage = 1 - 1 / stretch
-    return scv + 2 * shortage / (2 - shortage)
-
-
 def _speeds(most: int, cores: float, others: Others) -> Array:
-    """Mean speed of one own request while 0, 1, ... `most` of them run, as a share of one core's full speed."""
+    """Mean speed of one own request while 0, 1, ... `most` of them run; 1 is a core's full speed."""
     own = np.arange(most + 1, dtype=np.float64)[:, None]
     if others.busy_cores == 0 or others.at_once == 0:
         return np.asarray(np.minimum(1.0, cores / np.maximum(own[:, 0], 1.0)))
@@ -141,4 +143,6 @@ def _speeds(most: int, cores: float, others: Others) -> Array:
     last = np.minimum(others.busy_cores / completing[:, -1], 1 - 1e-9)
     weights[:, -1] /= 1 - last
     weights /= weights.sum(axis=1, keepdims=True)
-    return np.asarray((weights * np.minimum(1.0, cores / np.maximum(np.maximum(own, 1.0) + foreign, 1.0))).sum(axis=1))
+    return np.asarray(
+        (weights * np.minimum(1.0, cores / np.maximum(np.maximum(own, 1.0) + foreign, 1.0))).sum(axis=1)
+    )

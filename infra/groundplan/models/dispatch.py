@@ -20,8 +20,8 @@ from groundplan.spec import Dispatch
 class Wait:
     """Waiting of a request before a worker takes it.
 
-    probability: share of the requests that wait. mean: seconds, over all requests. scv: squared coefficient of
-    variation of the wait of those that wait.
+    probability: share of the requests that wait. mean: seconds, over all requests. scv: squared coefficient
+    of variation of the wait of those that wait.
     """
 
     probability: float
@@ -33,7 +33,9 @@ class Wait:
         """The wait as a distribution: none, or a gamma distribution."""
         return waiting(self.probability, self.mean, self.scv)
 
+
 def wait(
+    *,
     arrival_rate: float,
     service_time: float,
     scv: float,
@@ -74,13 +76,13 @@ def wait(
 def _least_connections(
     pooled_probability: float, utilization: float, scv: float, servers: int, replicas: int
 ) -> tuple[float, float]:
-    """What joining the shortest queue changes against one queue for all: how much rarer, and longer, waits are.
+    """How much rarer, and longer, waits are when the shortest queue is joined than with one queue.
 
     A request waits only when all workers of all replicas are busy, a little less often than with one queue.
-    Then it waits as with one queue, and longer because it is bound to one replica: the excess, in service times,
-    is the rest of one service time at light load (Nelson and Philips 1993 reason alike), and shrinks as the load
-    rises. The factors and exponents are fitted to simulations of 2 to 8 replicas with 1 to 8 workers at
-    utilizations of .3 to .95; docs/models.md states the error.
+    Then it waits as with one queue, and longer because it is bound to one replica: the excess, in service
+    times, is the rest of one service time at light load (Nelson and Philips 1993 reason alike), and shrinks
+    as the load rises. The factors and exponents are fitted to simulations of 2 to 8 replicas with 1 to 8
+    workers at utilizations of .3 to .95; docs/models.md states the error.
     """
     exponent = 0.115 * (replicas - 1) ** 0.65 * servers**-0.2 * utilization**1.5
     excess = (1 - 1 / replicas) * (1 - utilization / 2) * (1 + scv) / 2 / servers

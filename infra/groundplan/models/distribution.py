@@ -1,8 +1,8 @@
 """Distributions of response times, by their characteristic functions.
 
-Times that follow one another add up, so their characteristic functions multiply. Percentiles come from a Fourier
-cosine series (Fang and Oosterlee, A novel pricing method for European options based on Fourier-cosine series
-expansions, 2008), which gives the distribution at all points at once.
+Times that follow one another add up, so their characteristic functions multiply. Percentiles come from a
+Fourier cosine series (Fang and Oosterlee, A novel pricing method for European options based on Fourier-cosine
+series expansions, 2008), which gives the distribution at all points at once.
 """
 
 import math
@@ -16,7 +16,7 @@ from scipy import fft
 Transform = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
 
 _TERMS = 1024
-_SPREAD = 20.0  # standard deviations beyond the mean that the series covers
+_SPREAD = 10.0  # standard deviations beyond the mean that the series covers
 _LEAST_SCV = 1e-4  # a constant is drawn as this narrow, so that the series resolves it
 
 
@@ -57,7 +57,7 @@ class Distribution:
 
         def transform(u: NDArray[np.float64]) -> NDArray[np.complex128]:
             one = self.transform(u)
-            several = one**fewer
+            several = _power(one, fewer)
             if more:
                 several = several * (1 - more + more * one)
             return np.asarray(1 - share + share * several, dtype=np.complex128)
@@ -98,7 +98,14 @@ def gamma(mean: float, scv: float) -> Distribution:
         return Distribution(0.0, 0.0, _nothing)
     spread = max(scv, _LEAST_SCV)
     shape, scale = 1 / spread, mean * spread
-    return Distribution(mean, mean * mean * scv, lambda u: np.exp(-shape * np.log1p(-1j * scale * u)))
+
+    def transform(u: NDArray[np.float64]) -> NDArray[np.complex128]:
+        # (1 - i·scale·u)^-shape by modulus and angle, several times faster than with complex logarithms
+        angle = shape * np.arctan(scale * u)
+        modulus = np.exp(-0.5 * shape * np.log1p((scale * u) ** 2))
+        return np.asarray(modulus * np.cos(angle) + 1j * (modulus * np.sin(angle)), dtype=np.complex128)
+
+    return Distribution(mean, mean * mean * scv, transform)
 
 
 def waiting(probability: float, mean: float, scv: float) -> Distribution:
@@ -112,8 +119,8 @@ def waiting(probability: float, mean: float, scv: float) -> Distribution:
 def longest(branches: Sequence[tuple[Distribution, float, float]]) -> Distribution:
     """The longest of independent times, each (distribution, count, share) in parallel.
 
-    Its moments are computed from the product of the distributions; the result is a gamma distribution with the
-    same mean and variance, which is an approximation.
+    Its moments are computed from the product of the distributions; the result is a gamma distribution with
+    the same mean and variance, which is an approximation.
     """
     width = max(
         distribution.mean + _SPREAD * math.sqrt(distribution.variance) for distribution, _, _ in branches
@@ -129,6 +136,16 @@ def longest(branches: Sequence[tuple[Distribution, float, float]]) -> Distributi
     mean = float(np.trapezoid(beyond, grid))
     variance = max(float(np.trapezoid(2 * grid * beyond, grid)) - mean * mean, 0.0)
     return gamma(mean, variance / (mean * mean) if mean else 0.0)
+
+
+def _power(base: NDArray[np.complex128], exponent: int) -> NDArray[np.complex128]:
+    """Power by squaring, much faster than numpy's for complex numbers."""
+    result = np.ones_like(base)
+    while exponent:
+        if exponent & 1:
+            result = result * base
+        base, exponent = base * base, exponent >> 1
+    return result
 
 
 def _nothing(u: NDArray[np.float64]) -> NDArray[np.complex128]:

@@ -3,6 +3,7 @@
 Amounts are `Decimal` or whole numbers and stay so; rates are per period, 0.08 for 8 %.
 """
 
+import itertools
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -21,12 +22,12 @@ def npv(rate: float | Decimal, flows: Sequence[Decimal | int]) -> Decimal:
 
 
 def irr(flows: Sequence[Decimal | int]) -> float | None:
-    """Rate at which the net present value of the payments is zero; None when there is none or it isn't unique.
+    """Rate at which the net present value of the payments is zero; None unless there is exactly one.
 
     A series that changes sign once, such as an expense followed by returns, has exactly one.
     """
     signs = [flow > 0 for flow in flows if flow != 0]
-    if sum(a != b for a, b in zip(signs, signs[1:], strict=False)) != 1:
+    if sum(a != b for a, b in itertools.pairwise(signs)) != 1:
         return None
     amounts = [float(flow) for flow in flows]
 

@@ -1,8 +1,9 @@
 """Response times, utilization and stability of every service, from the leaves of the call graph up.
 
 Layered queueing (Rolia and Sevcik, The method of layers, 1995, reduced to one pass because synchronous calls
-have no circle): a synchronous call holds the caller's worker until the answer is there, so a service's holding
-time is its own time plus the response times of what it waits for. See docs/models.md for all assumptions.
+have no circle): a synchronous call holds the caller's worker until the answer is there, so a service's
+holding time is its own time plus the response times of what it waits for. See docs/models.md for all
+assumptions.
 """
 
 import math
@@ -13,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from groundplan.errors import ModelError
-from groundplan.models.cpu import Contention, contention, stretched_scv
+from groundplan.models.cpu import Contention, contention
 from groundplan.models.dispatch import wait
 from groundplan.models.distribution import Distribution, gamma, longest
 from groundplan.models.pools import SharedCpu, cpu_seconds
@@ -39,12 +40,13 @@ class Times:
 class ServicePerformance:
     """What one service does at the given load.
 
-    arrival_rate: requests per second that reach it, from outside and from callers. throughput: those that it can
-    serve, at most its capacity. capacity: requests per second at which its own workers are all busy. replicas:
-    the count that was used. utilization: busy share of its workers or of its CPU limit, the greater; above 1
-    when overloaded. stable: whether it and all that it waits for keep up; None when something is unknown.
-    times: None when it isn't stable or something is unknown, and then `reason` says why. lower, upper: the times
-    if requests were handed to replicas by one queue for all, or blindly, everywhere.
+    arrival_rate: requests per second that reach it, from outside and from callers. throughput: those that it
+    can serve, at most its capacity. capacity: requests per second at which its own workers are all busy.
+    replicas: the count that was used. utilization: busy share of its workers or of its CPU limit, the
+    greater; above 1 when overloaded. stable: whether it and all that it waits for keep up; None when
+    something is unknown. times: None when it isn't stable or something is unknown, and then `reason` says
+    why. lower, upper: the times if requests were handed to replicas by one queue for all, or blindly,
+    everywhere.
     """
 
     name: str
@@ -143,7 +145,7 @@ def keeps_up(system: System, service: str, arrival_rate: float) -> bool | None:
 
 
 def greatest_throughput(system: System, service: str) -> float | None:
-    """Requests per second up to which a service is stable, to within 0.1 %; None when unknown or unlimited."""
+    """Requests per second up to which a service is stable, within 0.1 %; None if unknown or unlimited."""
     low = arrival_rates(system, None)[service]
     if keeps_up(system, service, low) is None:
         return None
@@ -163,8 +165,9 @@ def greatest_throughput(system: System, service: str) -> float | None:
 def replicas_at_load(service: Service, arrival_rate: float) -> int | None:
     """Replicas at this load: the stated count, or what a horizontal autoscaler settles on; None when unknown.
 
-    The autoscaler's rule is ceil(replicas · use / target), so the load's CPU use divided by the target share of
-    one replica's request, within min and max (kubernetes.io, Horizontal Pod Autoscaling, algorithm details).
+    The autoscaler's rule is ceil(replicas · use / target), so the load's CPU use divided by the target share
+    of one replica's request, within min and max (kubernetes.io, Horizontal Pod Autoscaling, algorithm
+    details).
     """
     scaling = service.autoscaling
     if scaling is None:
@@ -183,11 +186,12 @@ def _times(response: Distribution | None) -> Times | None:
     return Times(response.mean, p50, p95, p99)
 
 
-def _times_again(response: Distribution | None, known: Distribution | None, times: Times | None) -> Times | None:
+def _times_again(
+    response: Distribution | None, known: Distribution | None, times: Times | None
+) -> Times | None:
     """The times of `response`, which are `times` when it is the same as `known`."""
-    if response is not None and known is not None:
-        if (response.mean, response.variance) == (known.mean, known.variance):
-            return times
+    if response and known and (response.mean, response.variance) == (known.mean, known.variance):
+        return times
     return _times(response)
 
 
@@ -293,7 +297,8 @@ class _Solution:
                 node.reason = f"{name} waits for {call.to}: {self.nodes[call.to].reason}"
                 return node
         awaited = self._awaited(service)
-        holding = _own_time(service, shared.stretch).after(awaited)
+        own = _own_time(service, shared)
+        holding = own.after(awaited)
         workers = service.concurrency * replicas
         if holding.mean > 0:
             node.capacity = min(node.capacity or math.inf, workers / holding.mean)
@@ -308,9 +313,18 @@ class _Solution:
             return node
         dispatch = self.dispatch or service.dispatch
         # sharing a CPU makes times vary more, but not the waiting: the flow-equivalent chain has that already
-        steady = _own_time(service, 1.0).variance * shared.stretch**2 + awaited.variance
+        time_scv = service.service_time.scv if service.service_time else 0.0
+        steady = time_scv * own.mean**2 + awaited.variance
         scv = steady / holding.mean**2 if holding.mean > 0 else 1.0
-        queue = wait(rate, holding.mean, scv, service.concurrency, replicas, dispatch, shared)
+        queue = wait(
+            arrival_rate=rate,
+            service_time=holding.mean,
+            scv=scv,
+            servers=service.concurrency,
+            replicas=replicas,
+            dispatch=dispatch,
+            contention=shared,
+        )
         node.response = holding.after(queue.distribution)
         if replicas > 1:
             node.assumptions.append(f"requests reach the {replicas} replicas by {dispatch}")
@@ -329,8 +343,9 @@ class _Solution:
         if shared is None:
             node.utilization = self.cpu.utilization
             node.reason = (
-                f"{name} is overloaded: at {rate:.4g} requests/s its {service.concurrency * replicas} workers get "
-                f"too little of the nodes' CPU, which the whole load keeps {self.cpu.utilization:.0%} busy"
+                f"{name} is overloaded: at {rate:.4g} requests/s its "
+                f"{service.concurrency * replicas} workers get too little of the nodes' CPU, "
+                f"which the whole load keeps {self.cpu.utilization:.0%} busy"
             )
             return None
         if service.cpu_limit is None:
@@ -356,7 +371,9 @@ class _Solution:
 
     def _awaited_at_least(self, service: Service) -> float:
         """Mean time that one request waits for sequential calls that are stable."""
-        answers = ((call, self.nodes[call.to].response) for call in service.calls if call.mode == "sequential")
+        answers = (
+            (call, self.nodes[call.to].response) for call in service.calls if call.mode == "sequential"
+        )
         return sum(call.count * call.share * answer.mean for call, answer in answers if answer is not None)
 
     def _awaited(self, service: Service) -> Distribution:
@@ -379,17 +396,17 @@ def _time_off_cpu(service: Service) -> float:
     return service.service_time.mean - cpu_seconds(service) if service.service_time else 0.0
 
 
-def _own_time(service: Service, stretch: float) -> Distribution:
+def _own_time(service: Service, shared: Contention) -> Distribution:
     """The service's own time when its CPU work is stretched."""
     time = service.service_time
     if time is None:
         return gamma(0.0, 0.0)
     # a request that needs more CPU is taken to wait longer for disks, too, so both parts vary together
-    on_cpu = cpu_seconds(service) * stretch
+    on_cpu = cpu_seconds(service) * shared.stretch
     mean = on_cpu + _time_off_cpu(service)
     if mean == 0:
         return gamma(0.0, 0.0)
-    return gamma(mean, time.scv + (stretched_scv(time.scv, stretch) - time.scv) * (on_cpu / mean) ** 2)
+    return gamma(mean, time.scv + (shared.scv_of_work(time.scv) - time.scv) * (on_cpu / mean) ** 2)
 
 
 def _callees_first(system: System) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whether a system keeps its promises: every promise with its prediction, a verdict and the numbers behind it."""
+"""Whether a system keeps its promises: each with its prediction, a verdict and the numbers behind it."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,9 +22,9 @@ _TIMES: tuple[Literal["mean", "p50", "p95", "p99"], ...] = ("mean", "p50", "p95"
 class Promise:
     """One promise and what becomes of it.
 
-    service: None for a promise of the whole system. bound, predicted: seconds, requests per second, a share of
-    the time, or an amount per month; `predicted` is None when there is no number. reason: a sentence with the
-    numbers. confidence: low when a small error in the load would change the answer a lot.
+    service: None for a promise of the whole system. bound, predicted: seconds, requests per second, a share
+    of the time, or an amount per month; `predicted` is None when there is no number. reason: a sentence with
+    the numbers. confidence: low when a small error in the load would change the answer a lot.
     """
 
     service: str | None
@@ -149,7 +149,7 @@ def _roi(system: System, cost: CostEstimate) -> Roi | None:
     if investment is not None and investment.currency != cost.currency:
         return None
     spent_once = investment.amount if investment else Decimal(0)
-    return cost_model.roi(cost.total, benefit.amount_per_month, cost.currency, spent_once)
+    return cost_model.roi(cost.total, benefit.amount_per_month, cost.currency, investment=spent_once)
 
 
 def _seconds(value: float) -> str:

@@ -1,8 +1,9 @@
 """Which requests can run at the same time, and how the CPUs of the nodes slow them down.
 
-A synchronous call occupies one worker in each service on its way, but only the last of them runs. So the services
-form pools: a service opens a pool when it has fewer workers than requests could come at once, and the services
-behind it that have enough workers run within the pool of their callers. Pools are what competes for a CPU.
+A synchronous call occupies one worker in each service on its way, but only the last of them runs. So the
+services form pools: a service opens a pool when it has fewer workers than requests could come at once, and
+the services behind it that have enough workers run within the pool of their callers. Pools are what competes
+for a CPU.
 """
 
 import math
@@ -33,7 +34,8 @@ class SharedCpu:
     """CPU contention on the nodes, the load spread evenly over them.
 
     utilization: busy share of the nodes' CPUs, None when their size is unknown. cores: of one node, or of the
-    machine that all nodes share. of: contention of each service on the nodes; None where its pool can't keep up.
+    machine that all nodes share. of: contention of each service on the nodes; None where its pool can't keep
+    up.
     """
 
     def __init__(
@@ -162,7 +164,7 @@ def _openers(
     for name in reversed(callees_first):
         service = system.services[name]
         workers = service.concurrency * (replicas[name] or 0)
-        if service.kind != "external" and 0 < workers and workers < incoming[name]:
+        if service.kind != "external" and workers > 0 and workers < incoming[name]:
             opens.add(name)
         within = min(workers, incoming[name]) if workers else incoming[name]
         for call in service.calls:

@@ -1,8 +1,8 @@
 """Single queues: Erlang's formulas, M/M/c, M/M/c/K, M/D/c, M/G/c, G/G/c, processor sharing.
 
-Rates are per second and times are seconds, or any other consistent pair. `servers` are parallel servers behind
-one queue. Sources: Kleinrock, Queueing Systems I (1975); Tijms, A First Course in Stochastic Models (2003);
-Cosmetatos, Some approximate equilibrium results for the multi-server queue (M/G/r), 1976.
+Rates are per second and times are seconds, or any other consistent pair. `servers` are parallel servers
+behind one queue. Sources: Kleinrock, Queueing Systems I (1975); Tijms, A First Course in Stochastic Models
+(2003); Cosmetatos, Some approximate equilibrium results for the multi-server queue (M/G/r), 1976.
 """
 
 import math
@@ -171,7 +171,7 @@ class MMcK:
         """Probability of 0, 1, ... `room` requests being there."""
         load = self.arrival_rate / self.service_rate
         if load == 0:
-            return np.eye(1, self.room + 1, dtype=np.float64)[0]
+            return np.concatenate([[1.0], np.zeros(self.room)])
         steps = np.log(load) - np.log(np.minimum(np.arange(1, self.room + 1), self.servers))
         logs = np.concatenate([[0.0], np.cumsum(steps)])
         weights = np.exp(logs - logs.max())
@@ -243,8 +243,8 @@ def mdc_wait_cosmetatos(utilization: float, servers: int) -> float:
 def mgc_wait(utilization: float, servers: int, scv: float) -> float:
     """Mean wait of M/G/c in units of the mean service time.
 
-    scv: squared coefficient of variation of the service time. Exact for M/M/c, M/D/c and M/G/1; in between the
-    exponential and the constant case are interpolated (Tijms 2003, 9.6).
+    scv: squared coefficient of variation of the service time. Exact for M/M/c, M/D/c and M/G/1; in between
+    the exponential and the constant case are interpolated (Tijms 2003, 9.6).
     """
     rho = checks.finite("utilization", utilization, least=0.0)
     checks.finite("scv", scv, least=0.0)
@@ -281,7 +281,7 @@ def waiting_scv(utilization: float, scv: float) -> float:
 
 
 def processor_sharing_response(service_time: float, utilization: float) -> float:
-    """Mean response time of a server that all present requests share: S / (1 - U), for any distribution of S."""
+    """Mean response time S / (1 - U) of a server that all present requests share, however S varies."""
     checks.finite("service_time", service_time, least=0.0)
     checks.finite("utilization", utilization, least=0.0)
     checks.stable(utilization, 1.0)

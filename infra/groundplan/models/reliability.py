@@ -1,10 +1,10 @@
 """Availability of every service and of every path, from the nodes and zones up.
 
-Replicas share nodes and zones, so their failures aren't independent, and neither are those of different services.
-All states of nodes and zones with up to three failures at once are enumerated; given a state, pods fail
-independently but for the common causes of their service. States with more failures count as down, so a result is
-a lower bound, too low by less than the probability of those states (exact for up to three nodes and zones
-together). See docs/models.md for all assumptions.
+Replicas share nodes and zones, so their failures aren't independent, and neither are those of different
+services. All states of nodes and zones with up to three failures at once are enumerated; given a state, pods
+fail independently but for the common causes of their service. States with more failures count as down, so a
+result is a lower bound, too low by less than the probability of those states (exact for up to three nodes and
+zones together). See docs/models.md for all assumptions.
 """
 
 import itertools
@@ -40,7 +40,8 @@ class ServiceReliability:
     """Availability of one service, 0 to 1; None when something is unknown, and then `unknown` names it.
 
     availability: of the service alone. path_availability: of the service with all that it synchronously
-    requires. needed: replicas that the load needs, of `replicas`. path: the services of the path, itself first.
+    requires. needed: replicas that the load needs, of `replicas`. path: the services of the path, itself
+    first.
     """
 
     name: str
@@ -64,8 +65,8 @@ class ReliabilityPrediction:
 def predict(system: System, performance: PerformancePrediction | None = None) -> ReliabilityPrediction:
     """Availability of a system's services and paths.
 
-    performance: the prediction at the same load, if it has been made already; it says how many replicas the load
-    needs.
+    performance: the prediction at the same load, if it has been made already; it says how many replicas the
+    load needs.
     """
     performance = performance or predict_performance(system)
     data = failure_table()
@@ -174,7 +175,7 @@ def _up_by_pods(
 
 @dataclass(frozen=True)
 class _Part:
-    """A node or a zone: probability of being down so recently that nothing has moved, and of being down longer."""
+    """A node or a zone: probability of being down so recently that no pod has moved, and for longer."""
 
     kind: Literal["node", "zone"]
     name: str
@@ -240,8 +241,8 @@ class _Cluster:
     def pods(self, recent: NDArray[np.bool_], longer: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Pods of each service with a working node, for states given as rows over the nodes.
 
-        Pods of a node that has been down for longer have moved to another one, if there is one that works, except
-        those with storage, which wait for their node.
+        Pods of a node that has been down for longer have moved to another one, if there is one that works,
+        except those with storage, which wait for their node.
         """
         down = recent | longer
         staying = ~down @ self.placement

@@ -20,7 +20,7 @@ def processing_time(requests_per_second: float, speed_up: float) -> float:
 
 
 def reliability(failure_rate: float, time: float) -> float:
-    """R = e^(-t·lambda), the probability of running for `time` without a failure. Both in the same unit of time.
+    """R = e^(-t·lambda), the probability of running for `time`, in the same unit, without a failure.
 
     It knows no repair: see `availability.steady_state` for the share of time that a repaired part is up.
     """

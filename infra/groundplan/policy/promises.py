@@ -200,7 +200,7 @@ def _service_name(resource: Resource) -> str:
 def _as_it_would_run(workload: Workload, stack: Stack) -> dict[str, Any]:
     """The fields of a service that its resources decide."""
     fields: dict[str, Any] = {}
-    if workload.kind != "DaemonSet":  # one on each node; the number of nodes is the platform's
+    if workload.kind != "DaemonSet":
         scale = stack.scale_of(workload)
         fields |= _replicas(scale)
     containers = workload.running_containers()

@@ -22,7 +22,7 @@ _GROUPS = {
 
 @dataclass(frozen=True)
 class Scale:
-    """How many replicas a workload runs. `fewest` and `most` are equal when nothing scales it."""
+    """How many replicas a workload may run. `fewest` and `most` are equal when nothing scales it."""
 
     fewest: int
     most: int
@@ -119,8 +119,8 @@ class Stack:
     def scale_of(self, workload: Workload) -> Scale:
         """How many replicas it runs.
 
-        A stated count and an autoscaler together give the smaller of both, since every deployment puts the
-        count back to what is stated.
+        A stated count and an autoscaler together give the smaller of both as the fewest, since every
+        deployment puts the count back to what is stated.
         """
         stated = workload.resource.spec.whole("replicas") if workload.kind != "Pod" else 1
         if self.partial and stated is None:
@@ -134,7 +134,9 @@ class Stack:
         fewest = 1 if low is None else low
         if high is None:
             raise Undecided(f"spec.maxReplicas of {autoscaler.title} is missing")
-        return Scale(fewest if stated is None else min(fewest, stated), high, stated, autoscaler)
+        if stated is None:
+            return Scale(fewest, high, None, autoscaler)
+        return Scale(min(fewest, stated), max(high, stated), stated, autoscaler)
 
     @cached_property
     def systems(self) -> list[StatedSystem]:

@@ -45,7 +45,7 @@ def _style(*colors: str) -> Style:
 
 _COMMON = {
     "js": (),  # the default loads a script from the network
-    "width": 680,
+    "width": 560,
     "margin": 8,
     "explicit_size": False,
     "legend_at_bottom": True,
@@ -75,7 +75,7 @@ def latency_curve(curve: Curve) -> str:
     right = max([*rates, curve.stated_rate_per_second * 1.1])
     chart = pygal.XY(
         **_COMMON,
-        height=380,
+        height=340,
         style=_style(_PREDICTED, _SECOND, _MEASURED, _MEASURED, _LIMIT, _QUIET),
         x_title="requests per second",
         y_title="response time, ms",
@@ -114,7 +114,7 @@ def predicted_and_measured(services: tuple[ServiceLine, ...]) -> str:
     shown = [service for service in services if service.p95.measured is not None]
     chart = pygal.Bar(
         **_COMMON,
-        height=320,
+        height=340,
         style=_style(_PREDICTED, _MEASURED),
         y_title="p95, ms",
         print_values=True,
@@ -139,7 +139,7 @@ def utilization(services: tuple[ServiceLine, ...]) -> str:
     shown = [service for service in reversed(services) if service.utilization is not None]
     chart = pygal.HorizontalBar(
         **{**_COMMON, "show_legend": False},
-        height=max(160, 60 + 36 * len(shown)),
+        height=max(160, 60 + 34 * len(shown)),
         style=_style(_PREDICTED),
         range=(0, max(1.0, *(s.utilization or 0.0 for s in shown))) if shown else (0, 1),
         print_values=True,

@@ -36,7 +36,7 @@ def availability(value: float | None) -> str:
     if value is None:
         return MISSING
     digits = 2
-    while digits < 6 and 1 - value < 10 ** -(digits + 1):
+    while digits < 6 and 1 - value < 10 ** -(digits + 2):
         digits += 1
     return f"{value * 100:.{digits}f} %"
 

@@ -41,9 +41,16 @@ def prepared(value: Any) -> Any:
 stack = json.loads((Path(__file__).parent / "stack.json").read_text())
 provider = kubernetes.Provider("none", render_yaml_to_directory="rendered")
 for manifest in stack:
+    metadata = manifest["metadata"]
     fields = {key: prepared(value) for key, value in manifest.items() if key not in ("apiVersion", "kind")}
     getattr(VERSIONS[manifest["apiVersion"]], manifest["kind"])(
-        f"{manifest['kind']}-{manifest['metadata']['name']}".lower(),
+        "-".join(
+            [
+                manifest["kind"].lower(),
+                manifest["metadata"].get("namespace", ""),
+                manifest["metadata"]["name"],
+            ]
+        ),
         opts=pulumi.ResourceOptions(provider=provider),
         **fields,
     )

@@ -18,13 +18,13 @@ def check(workload: Workload, context: Context) -> Iterator[Judgement]:
     if workload.kind not in REPLICATED_KINDS:
         return
     scale = context.stack.scale_of(workload)
-    if scale.fewest < 2:
+    if scale.most < 2:
         return
     availability = workload.promised_availability
     if not _is_spread(workload):
         because = f" though it promises availability {availability:g}" if availability is not None else ""
         yield fails(
-            f"nothing keeps its {scale.fewest} replicas on different nodes{because}",
+            f"nothing keeps its replicas on different nodes{because}",
             required=availability is not None,
             field=workload.pod.at("topologySpreadConstraints"),
             bound=f"a constraint over {' or '.join(sorted(_DOMAINS))} that selects its own pods",

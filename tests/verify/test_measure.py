@@ -1,0 +1,241 @@
+import math
+
+import numpy as np
+import pytest
+
+from groundplan.errors import VerifyError
+from groundplan.spec import parse_system
+from groundplan.verify import build, calibrate
+from groundplan.verify.load import LoadPlan, Request
+from groundplan.verify.measure import measure, percentile
+from groundplan.verify.profile import load_profile
+from groundplan.verify.scrape import Snapshot, Target, since
+
+SPEC = """
+name: small
+platform: {nodes: 2, zones: 2, node_cpu: 2, node_memory: 4Gi}
+services:
+  edge:
+    kind: load-balancer
+    replicas: 2
+    concurrency: 512
+    service_time: {mean: 1ms}
+    load: {arrival_rate: 20}
+    calls: [{to: shop, share: 0.5}]
+    slo: {p95: 200ms}
+  shop:
+    replicas: 1
+    concurrency: 1
+    service_time: {mean: 5ms}
+    calls: [{to: database, count: 3, share: 0.5}]
+  database: {kind: database, replicas: 1, concurrency: 4, service_time: {mean: 1ms}}
+"""
+
+BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, math.inf)
+
+
+@pytest.fixture
+def system():
+    return parse_system(SPEC, "small.yaml")
+
+
+def samples(responses, own, calls_each=2, call_seconds=0.002):
+    """What a web service exports after it answered in these times."""
+    route = ("route", "/")
+    found = {
+        ("http_response_time_seconds_count", frozenset({route})): float(len(responses)),
+        ("http_response_time_seconds_sum", frozenset({route})): float(sum(responses)),
+        ("http_request_own_seconds_total", frozenset({route})): float(sum(own)),
+        ("http_request_own_seconds_squared_total", frozenset({route})): float(sum(x * x for x in own)),
+    }
+    kind = ("kind", "database")
+    found["http_request_calls_total", frozenset({route, kind})] = float(calls_each * len(responses))
+    found["http_request_call_seconds_total", frozenset({route, kind})] = calls_each * len(responses) * call_seconds
+    for bound in BUCKETS:
+        le = ("le", "+Inf" if math.isinf(bound) else str(bound))
+        found["http_response_time_seconds_bucket", frozenset({route, le})] = float(
+            sum(time <= bound for time in responses)
+        )
+    return found
+
+
+TARGETS = frozenset({Target("shop", "small", "shop-1", 8000, "/metrics")})
+
+
+def snapshots(*stages):
+    waiting = [Snapshot(TARGETS, {"shop": stage}) for stage in stages]
+    return lambda: waiting.pop(0)
+
+
+def run(system, queue_server, snapshot, rate=20.0, service_time=0.002):
+    with queue_server([service_time]).running() as server:
+        plan = LoadPlan(
+            base_url=server.url, requests=(Request(label="one"),), rate_per_second=rate, duration_seconds=3
+        )
+        return measure(system, "edge", plan, snapshot)
+
+
+@pytest.fixture(autouse=True)
+def _short_warm_up(monkeypatch):
+    monkeypatch.setattr("groundplan.verify.measure.WARMUP_SECONDS", 0.5)
+
+
+@pytest.fixture
+def own_times():
+    return np.random.default_rng(5).gamma(2.0, 0.004, 400)  # mean 8 ms, scv 0.5
+
+
+def test_what_services_say_before_the_load_does_not_count(system, queue_server, own_times):
+    before = samples([5.0] * 10, [5.0] * 10)
+    rise = samples(own_times + 0.004, own_times)
+    after = {key: before.get(key, 0) + value for key, value in rise.items()}
+    found = run(system, queue_server, snapshots(before, after))
+
+    shop = found.services["shop"]
+    assert shop.count == 400
+    assert shop.mean == pytest.approx(own_times.mean() + 0.004)
+    assert shop.own_mean == pytest.approx(own_times.mean())
+    assert shop.own_scv == pytest.approx(own_times.var() / own_times.mean() ** 2)
+    assert shop.calls == {"database": 2.0}
+    assert found.services["database"].mean == pytest.approx(0.002)
+    assert found.services["database"].p95 is None
+    assert found.services["edge"].p95 == found.load.latency.p95
+    assert shop.throughput_per_second == pytest.approx(400 / found.load.duration_seconds)
+
+
+def test_percentiles_from_buckets_are_close_to_those_of_the_times():
+    times = np.random.default_rng(6).exponential(0.03, 20_000)
+    bounds = [10 ** (exponent / 10) for exponent in range(-30, 11)]
+    cumulative = {bound: float((times <= bound).sum()) for bound in bounds} | {math.inf: 20_000.0}
+    for share in (0.5, 0.95, 0.99):
+        assert percentile(cumulative, share) == pytest.approx(np.quantile(times, share), rel=0.03)
+
+
+def test_a_percentile_beyond_the_last_bound_is_that_bound():
+    assert percentile({0.1: 10, math.inf: 100}, 0.5) == 0.1
+
+
+def test_pods_that_come_or_go_spoil_a_measurement():
+    other = frozenset({Target("shop", "small", "shop-2", 8000, "/metrics")})
+    with pytest.raises(VerifyError, match=r"Pods came or went.*|small/shop-1, small/shop-2"):
+        since(Snapshot(TARGETS, {"shop": {}}), Snapshot(other, {"shop": {}}))
+
+
+def test_a_counter_that_falls_means_a_restart_and_a_gauge_may_fall():
+    def snapshot(requests, workers):
+        found = {("http_requests_total", frozenset()): requests, ("http_worker_processes", frozenset()): workers}
+        return Snapshot(TARGETS, {"shop": found})
+
+    assert since(snapshot(5.0, 4.0), snapshot(9.0, 2.0))["shop"]["http_requests_total", frozenset()] == 4.0
+    with pytest.raises(VerifyError, match="restarted during the measurement"):
+        since(snapshot(5.0, 4.0), snapshot(1.0, 4.0))
+
+
+def test_no_answer_at_all_is_an_error_that_counts_its_kinds(system):
+    plan = LoadPlan(
+        base_url="http://127.0.0.1:1", requests=(Request(label="one"),), rate_per_second=20, duration_seconds=1
+    )
+    with pytest.raises(VerifyError, match="No request was answered: .* times connect"):
+        measure(system, "edge", plan, snapshots({}, {}))
+
+
+def test_calibration_puts_measured_times_in_place_of_stated_ones(system, queue_server, own_times):
+    found = run(system, queue_server, snapshots({}, samples(own_times + 0.004, own_times)), service_time=0.03)
+    found = found.model_copy(update={"load": found.load.model_copy(update={"problems": ()})})
+    corrected = calibrate.calibrate(system, found).apply(system)
+
+    shop = corrected.services["shop"]
+    assert shop.service_time.mean == pytest.approx(own_times.mean())
+    assert shop.service_time.scv == pytest.approx(own_times.var() / own_times.mean() ** 2)
+    (call,) = shop.calls
+    assert (call.count, call.share) == (4.0, 0.5)  # two calls in each request
+    assert corrected.services["database"].service_time.mean == pytest.approx(0.002)
+    assert corrected.services["database"].service_time.scv == system.services["database"].service_time.scv
+    behind = 0.5 * (own_times.mean() + 0.004)
+    assert corrected.services["edge"].service_time.mean == pytest.approx(found.load.latency.mean - behind)
+    assert corrected.services["edge"].slo == system.services["edge"].slo
+
+
+def test_a_calibration_is_kept_and_a_damaged_one_is_named(system, queue_server, own_times, tmp_path):
+    found = run(system, queue_server, snapshots({}, samples(own_times, own_times)))
+    found = found.model_copy(update={"load": found.load.model_copy(update={"problems": ()})})
+    made = calibrate.calibrate(system, found)
+    file = tmp_path / "calibration.yaml"
+    assert calibrate.load(file) is None
+    calibrate.save(made, file)
+    assert calibrate.load(file) == made
+    file.write_text("services: 3")
+    with pytest.raises(VerifyError, match="Remove the file"):
+        calibrate.load(file)
+
+
+def test_a_late_generator_is_not_calibrated_from(system, queue_server, own_times):
+    found = run(system, queue_server, snapshots({}, samples(own_times, own_times)))
+    late = found.load.model_copy(update={"problems": ("it was late",)})
+    with pytest.raises(VerifyError, match="it was late"):
+        calibrate.calibrate(system, found.model_copy(update={"load": late}))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_the_rate_for_a_utilization_brings_the_bottleneck_there(system, share):
+    from groundplan.models import performance
+
+    rate = calibrate.rate_at(system, "edge", share)
+    predicted = performance.predict(system, {"edge": rate})
+    busy = [service.utilization for service in predicted.services.values() if service.utilization is not None]
+    assert max([*busy, predicted.cpu_utilization or 0.0]) == pytest.approx(share, rel=0.01)
+
+
+def test_a_report_compares_at_the_load_that_was_sent(system, queue_server, own_times):
+    found = run(system, queue_server, snapshots({}, samples(own_times, own_times)), rate=30.0)
+    made = build.build(
+        system, stack="small", cluster="here", entry="edge", addresses={}, measurements=[found]
+    )
+    edge = next(service for service in made.services if service.name == "edge")
+    assert edge.throughput_per_second.predicted == 30.0
+    assert made.curve.stated_rate_per_second == 20.0
+    assert made.curve.measured[0].rate_per_second == 30.0
+    assert [point.p95 for point in made.curve.predicted] == sorted(point.p95 for point in made.curve.predicted)
+    assert made.load.requests == found.load.requests
+
+
+def test_a_measured_time_over_its_bound_breaks_the_promise(system, queue_server, own_times):
+    found = run(
+        system, queue_server, snapshots({}, samples(own_times, own_times)), rate=5.0, service_time=0.25
+    )
+    made = build.build(
+        system, stack="small", cluster="here", entry="edge", addresses={}, measurements=[found]
+    )
+    (promise,) = [line for line in made.promises if line.service == "edge"]
+    assert promise.verdict == "broken"
+    assert promise.reason.startswith("measured")
+    assert promise.predicted < promise.bound
+
+
+def test_a_load_profile_names_the_field_that_is_wrong(tmp_path):
+    file = tmp_path / "small.load.yaml"
+    file.write_text("entry: edge\nrequests:\n  - {label: one, path: api}\n")
+    with pytest.raises(VerifyError, match=r"requests\.0\.path"):
+        load_profile(file)
+    with pytest.raises(VerifyError, match="can't be read"):
+        load_profile(tmp_path / "none.yaml")
+
+
+def test_requests_can_need_something_that_is_made_first(queue_server):
+    from groundplan.verify import load
+    from groundplan.verify.load import Preparation
+
+    answer = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"id": "b"}'
+    order = Request(
+        label="order",
+        method="POST",
+        path="/orders/{basket}/",
+        body={"basket": "{basket}"},
+        prepare=(Preparation(path="/baskets/", capture={"basket": "id"}),),
+    )
+    with queue_server([0.0], answer).running() as server:
+        plan = LoadPlan(base_url=server.url, requests=(order,), rate_per_second=20, duration_seconds=1)
+        result = load.run(plan)
+        assert server.served == 2 * result.requests
+        assert "POST /orders/b/ HTTP/1.1" in server.lines
+    assert result.errors == {}
