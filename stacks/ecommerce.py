@@ -41,6 +41,8 @@ HERE = Path(__file__).parent
 SPEC = HERE / "ecommerce.yaml"
 REPOSITORY = HERE.parent
 APP_UTILITIES = ["migrate", "seed"]
+WEB_PORT = 8000
+"""Port of the shop, where its metrics are too."""
 METRICS_PORT = 9808
 """Port of the workers' metrics and health."""
 
@@ -79,7 +81,7 @@ class Shop:
         self.environment = Environment(system.name, _environment(system))
         self._namespace = self.environment.namespace
         self.keys = Credentials(
-            "shop-keys", {"namespace": self._namespace, "generated": [SECRET_KEY, ADMIN_PASSWORD]}
+            "shop-keys", {"namespace": self._namespace, "entries": [SECRET_KEY, ADMIN_PASSWORD]}
         )
         app = self._image("shop", REPOSITORY, REPOSITORY / "app" / "Dockerfile", packages=True)
         redis = self._image("redis", IMAGES / "redis")
@@ -175,6 +177,7 @@ class Shop:
             "namespace": self._namespace,
             "image": image,
             "allow_from": ["shop"],
+            "targets": {"shop": {"port": WEB_PORT}, "orders": {"port": METRICS_PORT}},
             "slos": {"shop": cast(Slo, promise.model_dump(mode="json", exclude_none=True))}
             if promise
             else {},
@@ -213,7 +216,8 @@ class Shop:
             "secret_env": self._secret_env(),
             "files": {SPEC.name: SPEC.read_text(encoding="utf-8")},
             "health": {"liveness": "/healthz", "readiness": "/readyz", "startup_seconds": 120},
-            "metrics": {"path": "/metrics"},
+            "metrics": {"port": WEB_PORT},
+            "port": WEB_PORT,
             "allow_from": self._callers("shop"),
             "connects_to": ["monitoring"],
         }
@@ -234,7 +238,7 @@ class Shop:
             },
             "secret_env": self._secret_env(),
             "health": {"path": "/healthz", "port": METRICS_PORT, "startup_seconds": 120},
-            "metrics": {"path": "/metrics", "port": METRICS_PORT},
+            "metrics": {"port": METRICS_PORT},
             # the workers probe what the shop depends on
             "connects_to": ["cache", "edge"],
         }
@@ -248,6 +252,7 @@ class Shop:
             "namespace": self._namespace,
             "image": image,
             "target": "shop",
+            "target_port": WEB_PORT,
             "balancing": Balancing.LEAST_CONNECTIONS
             if target.dispatch == "least-connections"
             else Balancing.ROUND_ROBIN,

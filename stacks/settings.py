@@ -1,8 +1,8 @@
 """What a deployment needs to know about the place it goes to.
 
 Each setting is read from the stack's configuration (`pulumi config set <name> <value>`), else from the
-environment (`GROUNDPLAN_<NAME>`), else it has its default. The environment lets a tool that owns the place say
-so without touching the stack's file.
+environment (`GROUNDPLAN_<NAME>`), else it has its default. The environment lets a tool that owns the place
+say so without touching the stack's file.
 """
 
 import os

@@ -12,6 +12,7 @@ from operations.measurements import NOT_EXPORTED
 from operations.plots import Line, Plot
 from operations.report import Report
 
+AT_MOST, AT_LEAST = "≤", "≥"
 WINDOWS = ("5m", "15m", "1h", "6h", "1d", "7d", "30d")
 
 _PERFORMANCE: dict[str, tuple[str, text.Format]] = {
@@ -83,19 +84,19 @@ def _tiles(report: Report) -> list[Tile]:
     web, requests, money = report.performance[settings.PLAN_WEB_SERVICE], report.requests, report.money
     tiles = [
         _tile("Requests", web["arrival_rate"], text.per_second),
-        _tile("95 % are answered within", web["p95"], text.seconds, "at most", report.promised("p95")),
+        _tile("p95 response time", web["p95"], text.seconds, AT_MOST, report.promised("p95")),
         _tile(
-            "Requests without error",
+            "Without error",
             requests["success_ratio"],
             text.percent,
-            "at least",
+            AT_LEAST,
             report.promised("availability"),
         ),
     ]
     if "error_budget_left" in requests:
-        tiles.append(_tile("Error budget left", requests["error_budget_left"], text.percent, "at least", 0.0))
+        tiles.append(_tile("Error budget left", requests["error_budget_left"], text.percent, AT_LEAST, 0.0))
     cost = money["cost_per_month"]
-    tiles.append(_tile(f"Cost a month, {report.currency}", cost, text.amount, "at most", cost.objective))
+    tiles.append(_tile(f"Cost a month, {report.currency}", cost, text.amount, AT_MOST, cost.objective))
     tiles.append(_tile("Return on investment", money["roi"], text.coarse_percent))
     return tiles
 
@@ -116,7 +117,7 @@ def _tile(
 def _state(measured: float | None, bound: str, promised: float | None) -> str:
     if measured is None or promised is None:
         return ""
-    kept = measured <= promised if bound == "at most" else measured >= promised
+    kept = measured <= promised if bound == AT_MOST else measured >= promised
     return "good" if kept else "bad"
 
 
@@ -239,7 +240,7 @@ def _constant(name: str, role: plots.Role, value: float | None) -> list[Line]:
     return [] if value is None else [Line(name, role, [value])]
 
 
-def _cell(figure: Figure, format_: text.Format, bound: str = "at most") -> Cell:
+def _cell(figure: Figure, format_: text.Format, bound: str = AT_MOST) -> Cell:
     expected = figure.at_measured_load if figure.at_measured_load is not None else figure.predicted.value
     return Cell(
         text.maybe(figure.measured.value, format_),
@@ -268,7 +269,7 @@ def _reliability_rows(report: Report) -> list[Row]:
         Row(
             name,
             kind,
-            [_cell(figure, text.percent, "at least") for figure in report.reliability[name].values()],
+            [_cell(figure, text.percent, AT_LEAST) for figure in report.reliability[name].values()],
         )
         for name, kind in report.services.items()
     ]

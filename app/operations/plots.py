@@ -87,7 +87,7 @@ def dots(
     text: Format,
 ) -> Plot:
     """One dot for each name and line, for values near each other far from zero, where bars would mislead."""
-    chart = _chart(pygal.Line, stroke=False, dots_size=5, value_formatter=text)
+    chart = _chart(pygal.Line, stroke=False, dots_size=5, margin_right=40, value_formatter=text)
     chart.x_labels = list(names)
     chart.range = (low, high)
     chart.y_labels = _ticks(low, high)

@@ -1,7 +1,7 @@
 """Prometheus for one namespace."""
 
 import json
-from typing import Any
+from collections.abc import Mapping
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -10,7 +10,8 @@ import yaml
 from groundplan.spec import Slo as Promise
 from groundplan.spec import parse_duration, parse_quantity, service_from_annotation
 from pulumi_groundplan import alerts, network, pods
-from pulumi_groundplan.base import NAME_LABEL, Manifest
+from pulumi_groundplan.base import Manifest
+from pulumi_groundplan.metrics import DEFAULT_PATH, DEFAULT_PORT, Metrics, metrics_host
 from pulumi_groundplan.promise import PodArgs, PromiseArgs, ServerArgs, Slo, known
 from pulumi_groundplan.stateful import Stateful, VolumeArgs
 
@@ -21,12 +22,13 @@ DEFAULT_RETENTION = "7d"
 DEFAULT_INTERVAL = "15s"
 STORAGE_SHARE = 0.8
 """Share of the volume that samples may fill; the rest is for the write-ahead log and for compaction."""
-API_SERVER_PORTS = (443, 6443)
 
 
 class MonitoringArgs(PodArgs, PromiseArgs, ServerArgs, VolumeArgs, total=False):
     """Arguments of a Monitoring."""
 
+    targets: dict[str, Metrics]
+    """Where the metrics are, by name of the WebService or Worker that offers them."""
     slos: dict[str, Slo]
     """Promises by service name; each becomes alert rules."""
     response_time_metric: str
@@ -38,8 +40,8 @@ class MonitoringArgs(PodArgs, PromiseArgs, ServerArgs, VolumeArgs, total=False):
 
 
 class Monitoring(Stateful):
-    """Prometheus that reads the metrics of each pod of its namespace that offers them, keeps them on a
-    volume, and alerts when a promise is about to break."""
+    """Prometheus that reads the metrics of each replica of its targets, keeps them on a volume, and alerts
+    when a promise is about to break. It finds replicas by name, so it needs no rights in the cluster."""
 
     host: pulumi.Output[str]
     """Name within the namespace."""
@@ -59,8 +61,11 @@ class Monitoring(Stateful):
             accepted="requests don't pass through it; while it is away only measurements are missing",
             label=network.MONITORING_KIND,
         )
+        targets = args.get("targets") or {}
+        interval = args.get("scrape_interval") or DEFAULT_INTERVAL
+        parse_duration(interval)
         files = {
-            "prometheus.yml": yaml.safe_dump(_config(args.get("scrape_interval") or DEFAULT_INTERVAL)),
+            "prometheus.yml": yaml.safe_dump(_config(targets, interval)),
             "rules.yml": yaml.safe_dump(self._rules(args), sort_keys=False),
         }
         config = self._add(
@@ -81,8 +86,6 @@ class Monitoring(Stateful):
                 "--storage.tsdb.path=/data/prometheus",
                 f"--storage.tsdb.retention.time={retention}",
                 f"--storage.tsdb.retention.size={most_bytes}B",
-                # a StatefulSet never runs two; a lock left by a crash would only hold the next one up
-                "--storage.tsdb.no-lockfile",
                 "--log.format=json",
             ],
             startupProbe=pods.http_probe("/-/ready", "tcp", period=2, failures=150),
@@ -94,44 +97,16 @@ class Monitoring(Stateful):
                 "containers": [main],
                 "volumes": [{"name": "config", "configMap": {"name": f"{name}-config"}}],
                 "annotations": {"groundplan.dev/files": pods.checksum(files)},
-                # it asks the API server which pods there are
-                "automountServiceAccountToken": True,
             },
             claims=[self._claim("data", args, storage)],
             ingress=network.ingress(PORT, args.get("allow_from") or []),
-            egress=[
-                *network.egress(args.get("connects_to") or []),
-                {"to": [{"podSelector": {}}]},
-                # the API server's address isn't a pod's and is different in each cluster
-                {"ports": [{"port": port, "protocol": "TCP"} for port in API_SERVER_PORTS]},
-            ],
-            depends_on=[config, *self._rights()],
+            egress=network.egress([*targets, *(args.get("connects_to") or [])]),
+            depends_on=[config],
         )
         self.host = service.metadata.apply(lambda metadata: str(metadata["name"]))
         self.port = pulumi.Output.from_input(PORT)
         self.url = pulumi.Output.format("http://{0}:{1}", self.host, PORT)
         self._finish({"host": self.host, "port": self.port, "url": self.url})
-
-    def _rights(self) -> list[pulumi.Resource]:
-        """The right to see the pods of this namespace, and nothing else."""
-        role = self._add(
-            "role",
-            k8s.rbac.v1.Role,
-            {
-                "metadata": self._metadata(),
-                "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}],
-            },
-        )
-        binding = self._add(
-            "role-binding",
-            k8s.rbac.v1.RoleBinding,
-            {
-                "metadata": self._metadata(),
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": self._name},
-                "subjects": [{"kind": "ServiceAccount", "name": self._name, "namespace": self._namespace}],
-            },
-        )
-        return [role, binding]
 
     def _rules(self, args: MonitoringArgs) -> Manifest:
         promises: dict[str, Promise] = {}
@@ -151,40 +126,28 @@ class Monitoring(Stateful):
         return alerts.rule_groups(promises, metric)
 
 
-def _config(interval: str) -> Manifest:
-    label = f"__meta_kubernetes_pod_label_{_underscored(NAME_LABEL)}"
-    relabel: list[dict[str, Any]] = [
-        {"source_labels": [_annotation("scrape")], "regex": "true", "action": "keep"},
-        # one target for each pod that runs, however many ports it has
-        {"source_labels": ["__meta_kubernetes_pod_phase"], "regex": "Running", "action": "keep"},
-        {"source_labels": [_annotation("path")], "regex": "(.+)", "target_label": "__metrics_path__"},
-        {
-            "source_labels": ["__meta_kubernetes_pod_ip", _annotation("port")],
-            "separator": ":",
-            "regex": "(.+:.+)",
-            "target_label": "__address__",
-        },
-        {"source_labels": [label], "target_label": "service"},
-        {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-        {"source_labels": ["__meta_kubernetes_pod_node_name"], "target_label": "node"},
+def _config(targets: Mapping[str, Metrics], interval: str) -> Manifest:
+    scrapes: list[Manifest] = [
+        {"job_name": "prometheus", "static_configs": [{"targets": [f"localhost:{PORT}"]}]}
     ]
+    for name, metrics in sorted(targets.items()):
+        # the name lists replicas that aren't ready too: whether they are up is what is asked
+        addresses = {
+            "names": [metrics_host(name)],
+            "type": "A",
+            "port": int(metrics.get("port") or DEFAULT_PORT),
+            "refresh_interval": interval,
+        }
+        scrapes.append(
+            {
+                "job_name": name,
+                "metrics_path": metrics.get("path") or DEFAULT_PATH,
+                "dns_sd_configs": [addresses],
+                "relabel_configs": [{"target_label": "service", "replacement": name}],
+            }
+        )
     return {
         "global": {"scrape_interval": interval, "evaluation_interval": interval},
         "rule_files": ["rules.yml"],
-        "scrape_configs": [
-            {"job_name": "prometheus", "static_configs": [{"targets": [f"localhost:{PORT}"]}]},
-            {
-                "job_name": "pods",
-                "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"own_namespace": True}}],
-                "relabel_configs": relabel,
-            },
-        ],
+        "scrape_configs": scrapes,
     }
-
-
-def _annotation(field: str) -> str:
-    return f"__meta_kubernetes_pod_annotation_prometheus_io_{field}"
-
-
-def _underscored(label: str) -> str:
-    return "".join(character if character.isalnum() else "_" for character in label)

@@ -54,15 +54,16 @@ class Stateful(Component):
     def _credentials(self, args: Mapping[str, Any]) -> k8s.core.v1.Secret:
         """The Secret `<name>-credentials`, which holds the password."""
         given = args.get("password")
-        values, options = credentials.entries(
-            {credentials.PASSWORD_KEY: given} if given is not None else {},
-            [] if given is not None else [credentials.PASSWORD_KEY],
-        )
+        value = credentials.generate() if given is None else pulumi.Output.secret(given)
         return self._add(
             "credentials",
             k8s.core.v1.Secret,
-            {"metadata": self._metadata("-credentials"), "type": "Opaque", "stringData": values},
-            options,
+            {
+                "metadata": self._metadata("-credentials"),
+                "type": "Opaque",
+                "stringData": {credentials.PASSWORD_KEY: value},
+            },
+            credentials.kept() if given is None else None,
         )
 
     @property
@@ -123,6 +124,8 @@ class Stateful(Component):
             "replicas": 1,
             "selector": {"matchLabels": selector(name)},
             "updateStrategy": {"type": "RollingUpdate"},
+            # in the default order a pod that never gets ready would block the update that repairs it
+            "podManagementPolicy": "Parallel",
             "revisionHistoryLimit": 3,
             # deleting the StatefulSet never deletes data
             "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},

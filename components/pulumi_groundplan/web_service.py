@@ -7,6 +7,7 @@ import pulumi_kubernetes as k8s
 
 from groundplan.errors import SpecError
 from pulumi_groundplan import network, pods
+from pulumi_groundplan.metrics import DEFAULT_PATH, Metrics, metrics_service, scrape_annotations
 from pulumi_groundplan.process import process
 from pulumi_groundplan.promise import PodArgs, PromiseArgs, ReplicaArgs, ServerArgs
 from pulumi_groundplan.replicated import Replicated
@@ -26,15 +27,6 @@ class HttpHealth(TypedDict):
     """Path that answers when requests can be served; the replica gets none when it fails."""
     startup_seconds: NotRequired[int]
     """Longest time that a replica may take to start. Default 60."""
-
-
-class Metrics(TypedDict):
-    """Where Prometheus finds the metrics."""
-
-    path: NotRequired[str]
-    """Path of the metrics. Default /metrics."""
-    port: NotRequired[int]
-    """Port of the metrics. Default: the service's own."""
 
 
 class WebServiceArgs(PodArgs, PromiseArgs, ReplicaArgs, ServerArgs, pods.ProcessArgs, total=False):
@@ -87,7 +79,7 @@ class WebService(Replicated):
         if program.files:
             program.depends_on.append(self._files(program.files))
         if metrics is not None:
-            program.annotations |= scrape_annotations(metrics_port, metrics.get("path") or "/metrics")
+            program.annotations |= scrape_annotations(metrics_port, metrics.get("path") or DEFAULT_PATH)
         main = pods.container(
             name=name,
             image=args["image"],
@@ -120,20 +112,15 @@ class WebService(Replicated):
             k8s.core.v1.Service,
             pods.service(self._metadata("-pods"), name, ports, headless=True),
         )
+        if metrics is not None:
+            self._add(
+                "metrics", k8s.core.v1.Service, metrics_service(self._metadata("-metrics"), name, ports)
+            )
         self.host = service.metadata.apply(_name)
         self.pods_host = headless.metadata.apply(_name)
         self.port = pulumi.Output.from_input(port)
         self.url = pulumi.Output.format("http://{0}:{1}", self.host, port)
         self._finish({"host": self.host, "podsHost": self.pods_host, "port": self.port, "url": self.url})
-
-
-def scrape_annotations(port: int, path: str) -> dict[str, Any]:
-    """The annotations by which Monitoring finds a pod's metrics; the names are the ones in common use."""
-    return {
-        "prometheus.io/scrape": "true",
-        "prometheus.io/port": str(port),
-        "prometheus.io/path": path,
-    }
 
 
 def _name(metadata: Any) -> str:

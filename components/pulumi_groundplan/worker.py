@@ -3,16 +3,18 @@
 from typing import NotRequired, Required, TypedDict
 
 import pulumi
+import pulumi_kubernetes as k8s
 
 from groundplan.errors import SpecError
 from pulumi_groundplan import network, pods
+from pulumi_groundplan.metrics import DEFAULT_PATH, Metrics, metrics_service, scrape_annotations
 from pulumi_groundplan.process import process
 from pulumi_groundplan.promise import PodArgs, PromiseArgs, ReplicaArgs
 from pulumi_groundplan.replicated import Replicated
-from pulumi_groundplan.web_service import Metrics, scrape_annotations
 
 DEFAULT_SIZE: pods.Size = {"cpu": "100m", "memory": "128Mi"}
 DEFAULT_STOP_SECONDS = 60
+DEFAULT_METRICS_PORT = 9808
 
 
 class WorkerHealth(TypedDict):
@@ -48,7 +50,7 @@ class Worker(Replicated):
     def __init__(self, name: str, args: WorkerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("worker", name, args, opts)
         metrics = args.get("metrics")
-        metrics_port = int((metrics or {}).get("port") or 9808)
+        metrics_port = int((metrics or {}).get("port") or DEFAULT_METRICS_PORT)
         health = args.get("health") or {}
         health_port = int(health.get("port") or metrics_port)
         startup = int(health.get("startup_seconds") or 60)
@@ -73,7 +75,7 @@ class Worker(Replicated):
         if program.files:
             program.depends_on.append(self._files(program.files))
         if metrics is not None:
-            program.annotations |= scrape_annotations(metrics_port, metrics.get("path") or "/metrics")
+            program.annotations |= scrape_annotations(metrics_port, metrics.get("path") or DEFAULT_PATH)
         main = pods.container(
             name=name,
             image=args["image"],
@@ -97,5 +99,9 @@ class Worker(Replicated):
             reaches=args.get("connects_to") or [],
             depends_on=program.depends_on,
         )
+        if metrics is not None:
+            self._add(
+                "metrics", k8s.core.v1.Service, metrics_service(self._metadata("-metrics"), name, ports)
+            )
         self.workload = deployment.metadata.apply(lambda metadata: str(metadata["name"]))
         self._finish({"workload": self.workload})

@@ -21,7 +21,7 @@ def test_the_requirements_are_those_of_the_lock_file() -> None:
     ]
     exported = subprocess.run(export, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert exported == (APP / "requirements.txt").read_text(encoding="utf-8"), (
-        "run: make app/requirements.txt"
+        f"run: {' '.join(export)} > app/requirements.txt"
     )
 
 

@@ -249,7 +249,7 @@ def test_the_dashboard_shows_plots_and_figures_and_refreshes_itself(visited: Dep
     assert plots.locator(".series .line").first.evaluate("line => getComputedStyle(line).fill") == "none"
     tiles = page.locator(".tile")
     assert tiles.count() == 6
-    assert "at most 250 ms" in tiles.nth(1).inner_text()
+    assert "≤ 250 ms" in tiles.nth(1).inner_text()
     assert page.locator("section.table").count() == 5
     before = page.locator("#live").evaluate("live => { live.dataset.old = 'yes'; return live.dataset.old }")
     assert before == "yes"

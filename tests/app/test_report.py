@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from groundplan.models import cost, performance
 from operations import dashboard, plan, text
 from operations.figures import Figure, Reading
 from operations.measurements import Measurements
@@ -103,3 +104,12 @@ def test_names_in_a_plot_are_escaped() -> None:
 )
 def test_figures_are_written_for_people(format_: text.Format, value: float, shown: str) -> None:
     assert format_(value) == shown
+
+
+@pytest.mark.parametrize("replicas", [0, 1])
+@pytest.mark.parametrize("rate", [0.0, 20.0, 1e6])
+def test_the_models_answer_for_whatever_is_measured(planned: plan.Plan, rate: float, replicas: int) -> None:
+    running = planned.as_measured(rate, {"shop": replicas})
+    web = performance.predict(running).services["shop"]
+    assert (web.p95 is None) == (replicas == 0 or rate == 1e6)
+    assert cost.estimate(running).total > 0

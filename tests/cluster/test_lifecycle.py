@@ -102,6 +102,8 @@ def test_workers_are_added_and_removed_while_the_cluster_runs(absent: None) -> N
     assert _kubectl("get", "nodes", "-o", "name").split() == ["node/worker-1"]
     assert next(p.pid for p in status(NAME).processes if p.name == "kube-scheduler") == scheduler
     assert not Path("/sys/class/net", f"gp-{NAME}-2").exists()
+    assert not Paths(NAME).worker(2).exists()
+    assert cgroups.processes(f"groundplan-{NAME}/worker-2") == set()
 
 
 def test_a_supervisor_that_was_killed_is_replaced_by_the_next_up(absent: None) -> None:

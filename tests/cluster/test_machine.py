@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from groundplan.cluster import machine
-from groundplan.cluster.processes import isolated_python, reserved, resolver_text
+from groundplan.cluster.processes import isolated_python, packaged_script, reserved, resolver_text
 from groundplan.errors import ClusterError
 
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -41,7 +41,9 @@ def test_a_port_on_another_address_is_free() -> None:
 def test_another_cluster_may_hold_the_registry_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    forward = subprocess.Popen(isolated_python("forward.py", "127.0.0.1", str(port), "127.0.0.1", "9"))
+    forward = subprocess.Popen(
+        isolated_python(packaged_script("forward.py"), "127.0.0.1", str(port), "127.0.0.1", "9")
+    )
     try:
         while not any(c.status == psutil.CONN_LISTEN for c in psutil.Process(forward.pid).net_connections()):
             assert forward.poll() is None

@@ -188,6 +188,18 @@ def test_an_autoscaler_sees_the_load_and_acts_on_it(
     assert status("test").metrics
 
 
+def test_a_pod_cannot_push_to_the_registry(
+    cluster: EmbeddedCluster, kubectl: Kubectl, namespace: str, shell_image: str
+) -> None:
+    _start(kubectl, namespace, _pod("client", shell_image, "sleep 1000"))
+    _ready(kubectl, namespace, "client")
+    server = status(cluster.name).server
+    assert server is not None
+    registry = server.removeprefix("https://").replace("6443", "5000")
+    assert httpx.get(f"http://{registry}/v2/", trust_env=False).status_code == 200
+    assert not _fetches(kubectl, namespace, "client", f"{registry}/v2/")
+
+
 def test_each_worker_is_a_zone_and_workers_share_the_machine(kubectl: Kubectl) -> None:
     nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
     zones = {node["metadata"]["labels"]["topology.kubernetes.io/zone"] for node in nodes}

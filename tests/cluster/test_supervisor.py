@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from groundplan.cluster.processes import isolated_python
+from groundplan.cluster.processes import isolated_python, packaged_script
 from groundplan.cluster.supervisor import describe_exit, reachable
 
 
@@ -52,7 +52,9 @@ class Supervised:
 
     def start(self) -> None:
         log = (self.folder / "supervisor.log").open("wb")
-        self.process = subprocess.Popen(isolated_python("supervisor.py", str(self.file)), stderr=log)
+        self.process = subprocess.Popen(
+            isolated_python(packaged_script("supervisor.py"), str(self.file)), stderr=log
+        )
 
     def status(self) -> dict[str, Any]:
         try:
@@ -97,7 +99,7 @@ def test_a_process_that_keeps_failing_is_restarted_ever_more_slowly(
 ) -> None:
     supervised.list(_process("a", tmp_path, "date +%s.%N; exit 3"))
     supervised.start()
-    status = supervised.wait(lambda found: found.get("a", {}).get("restarts", 0) >= 4)
+    status = supervised.wait(lambda found: found.get("a", {}).get("restarts", 0) >= 5)
     assert status["a"]["last_exit"] == "exit code 3"
     starts = [float(line) for line in (tmp_path / "a.log").read_text().split()]
     pauses = [later - earlier for earlier, later in itertools.pairwise(starts)]
@@ -180,7 +182,9 @@ def test_killing_the_first_process_of_a_namespace_ends_all_that_is_in_it(
     marker = f"{1000 + os.getpid()}.25"
     supervised.list(_process("a", tmp_path, f"setsid sleep {marker} & exec sleep {marker}"))
     command = ["unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
-    outer = subprocess.Popen([*command, *isolated_python("supervisor.py", str(supervised.file))])
+    outer = subprocess.Popen(
+        [*command, *isolated_python(packaged_script("supervisor.py"), str(supervised.file))]
+    )
     try:
         supervised.running("a")
         assert len(_sleeping(marker)) == 2

@@ -11,7 +11,7 @@ import yaml
 from groundplan import toolchain
 from groundplan.deploy.settings import DeploySettings
 
-PROGRAM = '''
+PROGRAM = """
 import time
 import pulumi
 from pulumi.dynamic import CreateResult, Resource, ResourceProvider
@@ -34,7 +34,7 @@ first = Sleeper("first", 0)
 Sleeper("second", config.get_float("seconds") or 0, config.get_bool("fails") or False,
         pulumi.ResourceOptions(depends_on=[first]))
 pulumi.export("address", "http://127.0.0.1:1")
-'''
+"""
 
 
 @pytest.fixture(scope="session")
@@ -56,9 +56,7 @@ def settings(tmp_path: Path, engine_folder: Path, monkeypatch: pytest.MonkeyPatc
     (project / "program" / "__main__.py").write_text(PROGRAM)
     options = {"toolchain": "uv", "virtualenv": sys.prefix}
     (project / "Pulumi.yaml").write_text(
-        yaml.safe_dump(
-            {"name": "tiny", "main": "program", "runtime": {"name": "python", "options": options}}
-        )
+        yaml.safe_dump({"name": "tiny", "main": "program", "runtime": {"name": "python", "options": options}})
     )
     mark = tmp_path / "created"
     (project / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": {"tiny:mark": str(mark)}}))

@@ -55,8 +55,7 @@ def test_least_connections_lie_between_one_queue_and_a_blind_split(
         ).mean
         for dispatch in ("pooled", "least-connections", "random")
     )
-    assert pooled * 0.9 <= least <= random * 1.01
-    assert pooled <= random
+    assert pooled <= least <= random * 1.01
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,8 @@ def test_a_shop_on_two_shared_cores_answers_as_simulated(rate: float, scv: float
     predicted = predict(system)
     for name in ("edge", "shop"):
         item = predicted.services[name]
-        assert item.mean == pytest.approx(simulated[name].mean(), rel=0.07)
-        assert item.p95 == pytest.approx(np.percentile(simulated[name], 95), rel=0.1)
+        assert item.mean == pytest.approx(simulated[name].mean(), rel=0.1)
+        assert item.p95 == pytest.approx(np.percentile(simulated[name], 95), rel=0.12)
 
 
 def test_parallel_asynchronous_and_repeated_calls_answer_as_simulated() -> None:

@@ -16,7 +16,9 @@ from groundplan.verify.report import (
 )
 
 
-def service(name, kind, replicas, utilization, mean, p95, measured=(None, None), cost="10", rate=20.0):
+def service(  # noqa: PLR0917 - a row of a table
+    name, kind, replicas, utilization, mean, p95, measured=(None, None), cost="10", rate=20.0
+):
     has = measured[0] is not None
     return ServiceLine(
         name=name,
@@ -61,11 +63,15 @@ def report(**changes) -> Report:
                 verdict="broken",
                 reason="the database has one replica",
             ),
-            PromiseLine(service="orders", metric="p95", bound=5, predicted=None, verdict="undecided",
-                        reason="the service time of mail is unknown"),
             PromiseLine(
-                service="the system", metric="cost", bound=400, predicted=312.4, verdict="holds"
+                service="orders",
+                metric="p95",
+                bound=5,
+                predicted=None,
+                verdict="undecided",
+                reason="the service time of mail is unknown",
             ),
+            PromiseLine(service="the system", metric="cost", bound=400, predicted=312.4, verdict="holds"),
         ),
         "services": (
             service("edge", "load-balancer", 2, 0.04, 0.0712, 0.188, (0.0689, 0.172), "14.20"),

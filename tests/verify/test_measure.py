@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from groundplan.errors import VerifyError
+from groundplan.models import performance
 from groundplan.spec import parse_system
-from groundplan.verify import build, calibrate
-from groundplan.verify.load import LoadPlan, Request
+from groundplan.verify import build, calibrate, load
+from groundplan.verify.load import LoadPlan, Preparation, Request
 from groundplan.verify.measure import measure, percentile
 from groundplan.verify.profile import load_profile
 from groundplan.verify.scrape import Snapshot, Target, since
@@ -50,7 +51,9 @@ def samples(responses, own, calls_each=2, call_seconds=0.002):
     }
     kind = ("kind", "database")
     found["http_request_calls_total", frozenset({route, kind})] = float(calls_each * len(responses))
-    found["http_request_call_seconds_total", frozenset({route, kind})] = calls_each * len(responses) * call_seconds
+    found["http_request_call_seconds_total", frozenset({route, kind})] = (
+        calls_each * len(responses) * call_seconds
+    )
     for bound in BUCKETS:
         le = ("le", "+Inf" if math.isinf(bound) else str(bound))
         found["http_response_time_seconds_bucket", frozenset({route, le})] = float(
@@ -117,13 +120,16 @@ def test_a_percentile_beyond_the_last_bound_is_that_bound():
 
 def test_pods_that_come_or_go_spoil_a_measurement():
     other = frozenset({Target("shop", "small", "shop-2", 8000, "/metrics")})
-    with pytest.raises(VerifyError, match=r"Pods came or went.*|small/shop-1, small/shop-2"):
+    with pytest.raises(VerifyError, match="small/shop-1, small/shop-2: Pods came or went"):
         since(Snapshot(TARGETS, {"shop": {}}), Snapshot(other, {"shop": {}}))
 
 
 def test_a_counter_that_falls_means_a_restart_and_a_gauge_may_fall():
     def snapshot(requests, workers):
-        found = {("http_requests_total", frozenset()): requests, ("http_worker_processes", frozenset()): workers}
+        found = {
+            ("http_requests_total", frozenset()): requests,
+            ("http_worker_processes", frozenset()): workers,
+        }
         return Snapshot(TARGETS, {"shop": found})
 
     assert since(snapshot(5.0, 4.0), snapshot(9.0, 2.0))["shop"]["http_requests_total", frozenset()] == 4.0
@@ -133,9 +139,12 @@ def test_a_counter_that_falls_means_a_restart_and_a_gauge_may_fall():
 
 def test_no_answer_at_all_is_an_error_that_counts_its_kinds(system):
     plan = LoadPlan(
-        base_url="http://127.0.0.1:1", requests=(Request(label="one"),), rate_per_second=20, duration_seconds=1
+        base_url="http://127.0.0.1:1",
+        requests=(Request(label="one"),),
+        rate_per_second=20,
+        duration_seconds=1,
     )
-    with pytest.raises(VerifyError, match="No request was answered: .* times connect"):
+    with pytest.raises(VerifyError, match=r"No request was answered: .* times connect"):
         measure(system, "edge", plan, snapshots({}, {}))
 
 
@@ -178,8 +187,6 @@ def test_a_late_generator_is_not_calibrated_from(system, queue_server, own_times
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
 def test_the_rate_for_a_utilization_brings_the_bottleneck_there(system, share):
-    from groundplan.models import performance
-
     rate = calibrate.rate_at(system, "edge", share)
     predicted = performance.predict(system, {"edge": rate})
     busy = [service.utilization for service in predicted.services.values() if service.utilization is not None]
@@ -195,7 +202,9 @@ def test_a_report_compares_at_the_load_that_was_sent(system, queue_server, own_t
     assert edge.throughput_per_second.predicted == 30.0
     assert made.curve.stated_rate_per_second == 20.0
     assert made.curve.measured[0].rate_per_second == 30.0
-    assert [point.p95 for point in made.curve.predicted] == sorted(point.p95 for point in made.curve.predicted)
+    assert [point.p95 for point in made.curve.predicted] == sorted(
+        point.p95 for point in made.curve.predicted
+    )
     assert made.load.requests == found.load.requests
 
 
@@ -222,9 +231,6 @@ def test_a_load_profile_names_the_field_that_is_wrong(tmp_path):
 
 
 def test_requests_can_need_something_that_is_made_first(queue_server):
-    from groundplan.verify import load
-    from groundplan.verify.load import Preparation
-
     answer = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"id": "b"}'
     order = Request(
         label="order",

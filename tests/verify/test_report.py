@@ -3,7 +3,6 @@ import os
 import re
 from decimal import Decimal
 
-import made_up
 import pytest
 from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
@@ -11,6 +10,7 @@ from rich.console import Console
 
 from groundplan.errors import VerifyError
 from groundplan.verify import charts, figures, page, report, terminal
+from tests.verify import made_up
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -76,7 +76,13 @@ def test_a_late_generator_is_told_everywhere():
 def test_the_page_holds_the_same_figures_as_the_report():
     soup = BeautifulSoup(page.render(made_up.report()), "html.parser")
     text = soup.get_text(" ", strip=True)
-    for word in ("1 of 5 promises is broken", "99.74 %", "112.3 min down in 30 days", "312.40 USD", "-22.9 %"):
+    for word in (
+        "1 of 5 promises is broken",
+        "99.74 %",
+        "112.3 min down in 30 days",
+        "312.40 USD",
+        "-22.9 %",
+    ):
         assert word in text
     assert len(soup.select("figure svg")) == 4
     assert [a["href"] for a in soup.select("a[href]")] == ["http://127.0.0.1:30080", "http://127.0.0.1:30090"]
@@ -106,7 +112,9 @@ def test_a_browser_draws_the_page_alone_in_light_and_dark(tmp_path, scheme):
         background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
         ink = tab.evaluate("getComputedStyle(document.querySelector('figure svg .axis text')).fill")
         wide = tab.evaluate("document.documentElement.scrollWidth > innerWidth")
-        sizes = tab.evaluate("[...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect().height)")
+        sizes = tab.evaluate(
+            "[...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect().height)"
+        )
         tab.set_viewport_size({"width": 390, "height": 800})
         wide_on_a_phone = tab.evaluate("document.documentElement.scrollWidth > innerWidth")
         browser.close()
@@ -133,7 +141,8 @@ def test_the_curve_is_cut_where_the_promise_is_long_broken():
 
 def test_costs_beyond_seven_services_are_shown_together():
     services = tuple(
-        made_up.service(f"s{number}", "service", 1, 0.5, 0.1, 0.2, cost=str(number + 1)) for number in range(12)
+        made_up.service(f"s{number}", "service", 1, 0.5, 0.1, 0.2, cost=str(number + 1))
+        for number in range(12)
     )
     money = made_up.report().money.model_copy(update={"idle_per_month": None})
     svg = charts.cost_split(services, money)
@@ -147,7 +156,7 @@ def test_a_saved_report_is_read_back_unchanged(tmp_path):
 
 
 def test_a_missing_or_foreign_report_says_what_to_do(tmp_path):
-    with pytest.raises(VerifyError, match="There is no report yet.*groundplan up"):
+    with pytest.raises(VerifyError, match=r"There is no report yet.*groundplan up"):
         report.load(tmp_path / "report.json")
     (tmp_path / "report.json").write_text("{}")
     with pytest.raises(VerifyError, match="another version"):

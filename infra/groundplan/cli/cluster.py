@@ -33,7 +33,6 @@ def up_command(
 ) -> None:
     """Start the cluster, or what is missing of it, and wait until it serves."""
     from groundplan.cli.console import out, progress
-
     from groundplan.cluster import ClusterConfig, adapter_for
 
     config = ClusterConfig(name, workers, registry_port, internet)
@@ -51,7 +50,6 @@ def down_command(
 ) -> None:
     """Remove the cluster and everything in it; stored images stay."""
     from groundplan.cli.console import progress
-
     from groundplan.cluster import ClusterConfig, adapter_for
 
     with progress() as shown:
@@ -70,8 +68,9 @@ def status_command(name: Name = DEFAULT) -> None:
 
 
 def _show(found: "ClusterStatus") -> None:
-    from groundplan.cli.console import out
     from rich.table import Table
+
+    from groundplan.cli.console import out
 
     if not found.exists:
         out.print(f"There is no cluster {found.name}. `groundplan cluster up` makes one.")

@@ -1,5 +1,6 @@
 """The steps that bring a cluster up, in order. Each looks what is there and does only what is missing."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -52,10 +53,12 @@ def remove_surplus_workers(context: Context, step: Step) -> None:
                 fix="Run it without --workers first",
             )
         for number in workers[wanted:]:
-            step.update(f"draining worker-{number}")
-            _refuse_to_lose_volumes(api, f"worker-{number}")
-            _drain(context, f"worker-{number}")
-            api.delete(f"/api/v1/nodes/worker-{number}")
+            node = f"worker-{number}"
+            step.update(f"draining {node}")
+            _refuse_to_lose_volumes(api, node)
+            if api.get(f"/api/v1/nodes/{node}") is not None:  # it is gone when this was interrupted
+                _drain(context, node)
+                api.delete(f"/api/v1/nodes/{node}")
     context.remember(workers=workers[:wanted])
 
 
@@ -114,6 +117,7 @@ def make_certificates(context: Context, step: Step) -> None:
 
 def configure(context: Context, step: Step) -> None:
     step.update("describing images")
+    processes.install_scripts(context)
     images = system_images.references(context)
     facts = machine.inspect(context.paths.clusters)
     for number in context.state.workers:
@@ -125,6 +129,21 @@ def start(context: Context, step: Step) -> None:
     step.update("starting the supervisor")
     host.start_supervisor(context)
     host.tell_supervisor(context)
+
+
+def clear_removed_workers(context: Context, step: Step) -> None:
+    """Remove what is left of workers that are no longer the cluster's."""
+    kept = {f"worker-{number}" for number in context.state.workers}
+    for folder in context.paths.worker(1).parent.iterdir():
+        if folder.name in kept:
+            continue
+        step.update(folder.name)
+        cgroups.kill(f"{context.cgroup}/{folder.name}")
+        cgroups.remove(f"{context.cgroup}/{folder.name}")
+        for name in (f"kubelet-{folder.name}", f"kubelet-{folder.name}-server"):
+            context.pki.remove(name)
+        (context.paths.config / f"kubelet-{folder.name}.kubeconfig").unlink(missing_ok=True)
+        shutil.rmtree(folder)
 
 
 def store_images(context: Context, step: Step) -> None:
@@ -212,6 +231,7 @@ UP: tuple[tuple[str, Callable[[Context, Step], None]], ...] = (
     ("Control groups", make_groups),
     ("Configuration", configure),
     ("Processes", start),
+    ("Removed workers", clear_removed_workers),
     ("Images and API server", in_parallel(store_images, ready_api)),
     ("Nodes", wait_for_nodes),
     ("DNS", wait_for_dns),

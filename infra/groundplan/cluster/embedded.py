@@ -18,6 +18,7 @@ from groundplan.cluster.context import DEFAULT_WORKERS, ClusterConfig, Context, 
 from groundplan.cluster.state import State, write_atomically
 from groundplan.errors import ClusterError
 from groundplan.progress import QUIET, Progress
+from groundplan.toolchain import home
 
 LOCK_TIMEOUT_SECONDS = 900.0
 
@@ -75,20 +76,20 @@ class EmbeddedCluster:
 
 
 @contextmanager
-def locked(name: str, progress: Progress) -> Iterator[None]:
-    """Keep other commands away from a cluster; wait, and say so, while another one is at work."""
+def locked(name: str, progress: Progress, what: str = "the same cluster") -> Iterator[None]:
+    """Keep other commands away; wait, and say so, while another one is at work."""
     paths = Paths(name)
     paths.clusters.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = FileLock(paths.lock)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        with progress.step(f"Waiting for another command that works on cluster {name}"):
+        with progress.step(f"Waiting for another command that works on {what}"):
             try:
                 lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
             except Timeout as error:
                 raise ClusterError(
-                    "another command has been at work on the cluster for too long",
+                    f"another command has been at work on {what} for too long",
                     where=str(paths.lock),
                     value=f"{LOCK_TIMEOUT_SECONDS:.0f} s",
                     fix="End that command and run it again",
@@ -113,9 +114,23 @@ def up(config: ClusterConfig, progress: Progress = QUIET) -> EmbeddedCluster:
     with locked(config.name, progress):
         context = Context(config, _state(config, progress), progress=progress)
         for title, action in actions.UP:
-            with progress.step(title) as step:
+            with progress.step(title) as step, _system_errors_told(title):
                 action(context, step)
     return EmbeddedCluster(config.name, context.paths.kubeconfig, context.context_name, context.registry)
+
+
+@contextmanager
+def _system_errors_told(title: str) -> Iterator[None]:
+    """Turn what the system refuses, such as room on a full disk, into an error that a person can act on."""
+    try:
+        yield
+    except OSError as error:
+        raise ClusterError(
+            f"{title.lower()}: {error.strerror or error}",
+            where=error.filename and str(error.filename),
+            fix=f"{shutil.disk_usage(home()).free / 2**30:.1f} GiB are free for tools and state; mend it"
+            " and run it again",
+        ) from error
 
 
 def _state(config: ClusterConfig, progress: Progress) -> State:
@@ -124,7 +139,7 @@ def _state(config: ClusterConfig, progress: Progress) -> State:
     state = State.load(paths.state)
     if state is not None:
         return state
-    with locked(".networks", progress):
+    with locked(".networks", progress, "the choice of networks"):
         others = (State.load(path) for path in paths.clusters.glob("*/state.json"))
         reserved = [other.number for other in others if other is not None]
         number = addresses.choose(addresses.networks_in_use(), reserved).number
@@ -197,10 +212,13 @@ def status(name: str) -> ClusterStatus:
         )  # fmt: skip
     networks = context.addresses
     running = host.supervisor(context) is not None
-    with Api.of(context) as api:
-        ready = api.is_ready() if running else False
-        nodes = api.ready_nodes() if ready else {}
-        metrics = ready and api.metrics_available()
+    ready, metrics = False, False
+    nodes: dict[str, bool] = {}
+    if running:
+        with Api.of(context) as api:
+            ready = api.is_ready()
+            nodes = api.ready_nodes() if ready else {}
+            metrics = ready and api.metrics_available()
     return ClusterStatus(
         name=name,
         exists=True,

@@ -1,11 +1,13 @@
 """The cluster's own firewall table on the host: the way out for pods, and no way in from outside.
 
+Pods don't get at the image registry: whoever could push there could replace what others run.
+
 One nftables table per cluster, so that removing it leaves nothing behind.
 """
 
 import subprocess
 
-from groundplan.cluster.context import Context
+from groundplan.cluster.context import REGISTRY_PORT, Context
 from groundplan.errors import ClusterError
 
 
@@ -30,6 +32,10 @@ table ip {_table(context)} {{
     iifname {bridge} {way_out}
     oifname {bridge} ct state established,related accept
     oifname {bridge} drop
+  }}
+  chain input {{
+    type filter hook input priority filter - 5; policy accept;
+    ip saddr {addresses.pod_network} tcp dport {REGISTRY_PORT} reject with tcp reset
   }}
 }}
 """

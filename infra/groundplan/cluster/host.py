@@ -66,7 +66,7 @@ def start_supervisor(context: Context) -> None:
     log = context.paths.logs / "supervisor.log"
     with log.open("ab") as out:
         subprocess.run(
-            isolated_python("supervisor.py", "--daemon", str(context.paths.processes)),
+            isolated_python(context.paths.root / "supervisor.py", "--daemon", str(context.paths.processes)),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

@@ -153,7 +153,6 @@ def _covered(folder: Path) -> Iterator[Problem]:
     needed = {
         "the folder for tools and state": folder,
         "the Python interpreter": Path(sys.executable),
-        "groundplan itself": Path(__file__),
     }
     for what, path in needed.items():
         for covered in COVERED:
@@ -235,7 +234,7 @@ def _is_another_cluster(pid: int | None) -> bool:
     if pid is None:
         return False
     try:
-        return any(word.endswith("/groundplan/cluster/forward.py") for word in psutil.Process(pid).cmdline())
+        return any(word.endswith("/forward.py") for word in psutil.Process(pid).cmdline())
     except psutil.NoSuchProcess:
         return False
 

@@ -16,7 +16,6 @@ from groundplan.cluster.addresses import MOST_WORKERS
 from groundplan.cluster.context import API_PORT, REGISTRY_PORT, Context
 from groundplan.cluster.machine import Machine
 from groundplan.cluster.state import write_atomically
-from groundplan.toolchain import search_path
 
 ETCD_PORT, ETCD_PEER_PORT = 2379, 2380
 CONTROLLER_MANAGER_PORT, SCHEDULER_PORT = 10257, 10259
@@ -31,15 +30,39 @@ EVICT_BELOW_DISK = "512Mi"
 BUILD_CACHE = "4GB"
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
+SCRIPTS = ("supervisor.py", "forward.py")
+STANDARD_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
 Process = dict[str, Any]
 
 
-def isolated_python(script: str, *arguments: str) -> list[str]:
-    """Return the command that runs one of our stand-alone scripts with a small interpreter."""
-    return [sys.executable, "-I", "-S", "-B", str(Path(__file__).with_name(script)), *arguments]
+def packaged_script(name: str) -> Path:
+    """Return where groundplan holds one of its stand-alone scripts."""
+    return Path(__file__).with_name(name)
+
+
+def isolated_python(script: Path, *arguments: str) -> list[str]:
+    """Return the command that runs a stand-alone script with a small interpreter.
+
+    The interpreter is named by its real path, so that it is the same from every virtual environment.
+    """
+    return [str(Path(sys.executable).resolve()), "-I", "-S", "-B", str(script), *arguments]
+
+
+def install_scripts(context: Context) -> None:
+    """Copy the stand-alone scripts to the cluster, which may outlive the checkout that made it."""
+    for name in SCRIPTS:
+        write_atomically(context.paths.root / name, packaged_script(name).read_text())
+
+
+def _path(context: Context) -> str:
+    """Return a PATH that depends on the tools alone and not on the shell that `up` was called from."""
+    folders = dict.fromkeys(str(path.parent) for path in context.tools.values())
+    return os.pathsep.join([*folders, *STANDARD_FOLDERS])
 
 
 def _process(
+    context: Context,
     name: str,
     argv: Iterable[object],
     logs: Path,
@@ -54,7 +77,7 @@ def _process(
     return {
         "name": name,
         "argv": [str(word) for word in argv],
-        "env": {"PATH": search_path(), "HOME": "/root", **(environment or {})},
+        "env": {"PATH": _path(context), "HOME": "/root", **(environment or {})},
         "log": str(logs / f"{name}.log"),
         "waits_for": list(waits_for),
         "stop_seconds": stop_seconds,
@@ -126,21 +149,24 @@ def _registry(context: Context) -> list[Process]:
     }
     write_atomically(config, yaml.safe_dump(document))
     port = str(context.state.registry_port)
-    forward = isolated_python("forward.py", "127.0.0.1", port, str(bridge), str(REGISTRY_PORT))
+    forward = isolated_python(
+        context.paths.root / "forward.py", "127.0.0.1", port, str(bridge), str(REGISTRY_PORT)
+    )
     return [
         _process(
+            context,
             "registry",
             [context.tools["registry"], "serve", config],
             context.paths.logs,
             environment={"OTEL_TRACES_EXPORTER": "none"},
             files=[config],
         ),
-        _process("registry-loopback", forward, context.paths.logs),
+        _process(context, "registry-loopback", forward, context.paths.logs),
     ]
 
 
 def _builder(context: Context) -> Process:
-    """BuildKit in namespaces of its own, so that what it mounts goes with it; builds use the host's network."""
+    """BuildKit, in namespaces of its own that take its mounts with them; builds use the host's network."""
     config, state = context.paths.config / "buildkitd.toml", context.paths.images / "builder" / context.name
     state.mkdir(parents=True, exist_ok=True)
     value = {
@@ -174,6 +200,7 @@ def _builder(context: Context) -> Process:
     )
     unshare = ["/usr/bin/unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL"]
     return _process(
+        context,
         "builder",
         [*unshare, context.tools["catatonit"], "--", context.tools["buildkitd"], "--config", config],
         context.paths.logs,
@@ -210,7 +237,7 @@ def _etcd(context: Context) -> Process:
         "--election-timeout=200",
         "--log-level=warn",
     ]
-    return _process("etcd", argv, context.paths.logs, files=[pki.certificate("etcd-server")])
+    return _process(context, "etcd", argv, context.paths.logs, files=[pki.certificate("etcd-server")])
 
 
 def _api_server(context: Context) -> Process:
@@ -252,6 +279,7 @@ def _api_server(context: Context) -> Process:
         "--enable-aggregator-routing=true",
     ]
     return _process(
+        context,
         "kube-apiserver",
         argv,
         context.paths.logs,
@@ -307,6 +335,7 @@ def _controller_manager(context: Context) -> Process:
         "--node-monitor-grace-period=20s",
     ]
     return _process(
+        context,
         "kube-controller-manager",
         argv,
         context.paths.logs,
@@ -317,6 +346,7 @@ def _controller_manager(context: Context) -> Process:
 
 def _scheduler(context: Context) -> Process:
     return _process(
+        context,
         "kube-scheduler",
         [context.tools["kube-scheduler"], *_serving(context, "scheduler", SCHEDULER_PORT)],
         context.paths.logs,
@@ -344,6 +374,7 @@ def _volume_provisioner(context: Context, image: str) -> Process:
         f"--helper-pod-file={pod}",
     ]
     return _process(
+        context,
         "volume-provisioner",
         argv,
         context.paths.logs,
@@ -355,10 +386,11 @@ def _volume_provisioner(context: Context, image: str) -> Process:
 def _worker(context: Context, number: int) -> Process:
     """A worker: a supervisor of its own that is PID 1 in namespaces of its own."""
     unshare = ["/usr/bin/unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork"]
-    init = isolated_python("supervisor.py", str(context.paths.worker(number) / "processes.json"))
+    listed = context.paths.worker(number) / "processes.json"
+    init = isolated_python(context.paths.root / "supervisor.py", str(listed))
     argv = [*unshare, "--kill-child=SIGKILL", "--propagation", "private", *init]
     # When its first process is killed, the kernel ends everything that is in the worker.
-    return _process(f"worker-{number}", argv, context.paths.logs, stop_seconds=0)
+    return _process(context, f"worker-{number}", argv, context.paths.logs, stop_seconds=0)
 
 
 def write_worker(context: Context, number: int, machine: Machine, pause_image: str) -> None:
@@ -417,7 +449,6 @@ def _prepare(context: Context, number: int) -> list[dict[str, Any]]:
         [*on_host, "link", "set", link, "master", context.bridge, "up"],
         ["ip", "-batch", str(batch)],
         ["nft", "-f", str(firewall)],
-        ["hostname", f"worker-{number}"],
         ["mount", "--make-rshared", "/"],
         ["mount", "--bind", str(folder / "var-lib"), "/var/lib"],
         ["mount", "--bind", str(folder / "var-log"), "/var/log"],
@@ -430,6 +461,7 @@ def _prepare(context: Context, number: int) -> list[dict[str, Any]]:
         *({"run": command} for command in run),
         # Groups of pods of a former life: a kubelet would look for each one's container, for seconds.
         *({"empty": str(root / pods)} for root in cgroups.hierarchies()),
+        {"write": ["/proc/sys/kernel/hostname", f"worker-{number}"]},
         {"write": ["/proc/sys/net/ipv4/ip_forward", "1"]},
         # Replies to pods go another way than requests, and that is as it should be.
         {"write": ["/proc/sys/net/ipv4/conf/all/send_redirects", "0"]},
@@ -526,12 +558,12 @@ state = "/run/containerd"
     )
     proxies = {name: os.environ[name] for name in _PROXY_VARIABLES if name in os.environ}
     own = ",".join(str(network) for network in context.addresses.networks())
-    path = f"{context.tools['containerd-shim-runc-v2'].parent}{os.pathsep}{search_path()}"
     return _process(
+        context,
         "containerd",
         [context.tools["containerd"], "--config", config, "--log-level", "warn"],
         folder / "var-log",
-        environment={"PATH": path, **proxies, **({"NO_PROXY": f"localhost,{own}"} if proxies else {})},
+        environment={**proxies, **({"NO_PROXY": f"localhost,{own}"} if proxies else {})},
         files=[config],
     )
 
@@ -594,6 +626,7 @@ def _kubelet(context: Context, number: int, machine: Machine) -> Process:
         f"--node-labels={labels}",
     ]
     return _process(
+        context,
         "kubelet",
         argv,
         folder / "var-log",
@@ -626,6 +659,7 @@ def _kube_proxy(context: Context, number: int) -> Process:
     }
     write_atomically(config, yaml.safe_dump(document))
     return _process(
+        context,
         "kube-proxy",
         [context.tools["kube-proxy"], f"--config={config}"],
         folder / "var-log",
@@ -649,6 +683,7 @@ def _network_policy(context: Context, number: int) -> Process:
         f"--service-cluster-ip-range={context.addresses.service_network}",
     ]
     return _process(
+        context,
         "network-policy",
         argv,
         context.paths.worker(number) / "var-log",

@@ -66,11 +66,10 @@ def wait(
     if dispatch == "least-connections" and replicas > 1 and probability > 0:
         rarer, excess = _least_connections(probability, utilization, scv, servers, replicas)
     often = min(1.0, probability * contention.wait_probability_factor) * rarer
-    return Wait(
-        often,
-        (mean * contention.wait_factor * rarer + probability * rarer * excess) * service_time,
-        conditional_scv,
-    )
+    pooled = mean * contention.wait_factor
+    # no discipline beats one queue for all, which the fit may do where hardly anybody waits
+    whole = max(pooled, pooled * rarer + probability * rarer * excess)
+    return Wait(often, whole * service_time, conditional_scv)
 
 
 def _least_connections(

@@ -7,31 +7,42 @@ series expansions, 2008), which gives the distribution at all points at once.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-Transform = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
+Spectrum = NDArray[np.complex128]
 
 _TERMS = 1024
 _SPREAD = 10.0  # standard deviations beyond the mean that the series covers
 _LEAST_SCV = 1e-4  # a constant is drawn as this narrow, so that the series resolves it
+_ORDERS = np.arange(1, _TERMS, dtype=np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Distribution:
-    """A time that is never negative: mean (s), variance (s²), characteristic function."""
+    """A time that is never negative: mean (s), variance (s²), characteristic function.
+
+    transform: the characteristic function at pi/width, 2 pi/width, ... for a given width, in seconds.
+    """
 
     mean: float
     variance: float
-    transform: Transform
+    transform: Callable[[float], Spectrum]
+    _known: dict[float, Spectrum] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def scv(self) -> float:
         """Squared coefficient of variation; 0 for a time that is always 0."""
         return self.variance / (self.mean * self.mean) if self.mean > 0 else 0.0
+
+    def spectrum(self, width: float) -> Spectrum:
+        """The characteristic function for this width, computed once."""
+        if width not in self._known:
+            self._known[width] = self.transform(width)
+        return self._known[width]
 
     def after(self, other: "Distribution") -> "Distribution":
         """This time and an independent other one, added."""
@@ -42,7 +53,7 @@ class Distribution:
         return Distribution(
             self.mean + other.mean,
             self.variance + other.variance,
-            lambda u: self.transform(u) * other.transform(u),
+            lambda width: self.spectrum(width) * other.spectrum(width),
         )
 
     def repeated(self, count: float, share: float) -> "Distribution":
@@ -55,8 +66,8 @@ class Distribution:
         mean = count * self.mean
         variance = count * self.variance + more * (1 - more) * self.mean**2
 
-        def transform(u: NDArray[np.float64]) -> NDArray[np.complex128]:
-            one = self.transform(u)
+        def transform(width: float) -> Spectrum:
+            one = self.spectrum(width)
             several = _power(one, fewer)
             if more:
                 several = several * (1 - more + more * one)
@@ -66,23 +77,22 @@ class Distribution:
 
     def cumulative(self, width: float) -> NDArray[np.float64]:
         """Probability of staying within each of the grid points 0 … `width`, `_TERMS` + 1 of them."""
-        order = np.arange(1, _TERMS, dtype=np.float64)
-        real = np.asarray(self.transform(order * (np.pi / width)).real, dtype=np.float64)
-        coefficients = 2 / (order * np.pi) * real
+        coefficients = 2 / (_ORDERS * np.pi) * np.asarray(self.spectrum(width).real, dtype=np.float64)
         inner = np.asarray(fft.dst(coefficients, type=1), dtype=np.float64) / 2
-        values = np.concatenate([[0.0], inner + order / _TERMS, [1.0]])
+        values = np.concatenate([[0.0], inner + _ORDERS / _TERMS, [1.0]])
         return np.asarray(np.maximum.accumulate(np.clip(values, 0.0, 1.0)), dtype=np.float64)
 
     @property
     def width(self) -> float:
-        """A time that this one practically never exceeds."""
-        return self.mean + _SPREAD * math.sqrt(self.variance)
+        """A time that this one practically never exceeds, a power of two so that others use the same."""
+        reach = max(self.mean + _SPREAD * math.sqrt(self.variance), 1.5 * self.mean)
+        return math.ldexp(1.0, math.ceil(math.log2(reach)))
 
     def percentiles(self, shares: Sequence[float]) -> tuple[float, ...]:
         """Times that these shares of the cases stay within."""
         if self.mean == 0:
             return tuple(0.0 for _ in shares)
-        width = max(self.width, 1.5 * self.mean)
+        width = self.width
         cumulative = self.cumulative(width)
         result = []
         for share in shares:
@@ -99,7 +109,8 @@ def gamma(mean: float, scv: float) -> Distribution:
     spread = max(scv, _LEAST_SCV)
     shape, scale = 1 / spread, mean * spread
 
-    def transform(u: NDArray[np.float64]) -> NDArray[np.complex128]:
+    def transform(width: float) -> Spectrum:
+        u = _ORDERS * (np.pi / width)
         # (1 - i·scale·u)^-shape by modulus and angle, several times faster than with complex logarithms
         angle = shape * np.arctan(scale * u)
         modulus = np.exp(-0.5 * shape * np.log1p((scale * u) ** 2))
@@ -122,9 +133,9 @@ def longest(branches: Sequence[tuple[Distribution, float, float]]) -> Distributi
     Its moments are computed from the product of the distributions; the result is a gamma distribution with
     the same mean and variance, which is an approximation.
     """
-    width = max(
-        distribution.mean + _SPREAD * math.sqrt(distribution.variance) for distribution, _, _ in branches
-    ) * 1.5  # fmt: skip
+    width = 2 * max(
+        (distribution.width for distribution, _, _ in branches if distribution.mean > 0), default=0.0
+    )
     if width == 0:
         return gamma(0.0, 0.0)
     together = np.ones(_TERMS + 1)
@@ -138,7 +149,7 @@ def longest(branches: Sequence[tuple[Distribution, float, float]]) -> Distributi
     return gamma(mean, variance / (mean * mean) if mean else 0.0)
 
 
-def _power(base: NDArray[np.complex128], exponent: int) -> NDArray[np.complex128]:
+def _power(base: Spectrum, exponent: int) -> Spectrum:
     """Power by squaring, much faster than numpy's for complex numbers."""
     result = np.ones_like(base)
     while exponent:
@@ -148,5 +159,5 @@ def _power(base: NDArray[np.complex128], exponent: int) -> NDArray[np.complex128
     return result
 
 
-def _nothing(u: NDArray[np.float64]) -> NDArray[np.complex128]:
-    return np.ones_like(u, dtype=np.complex128)
+def _nothing(_: float) -> Spectrum:
+    return np.ones_like(_ORDERS, dtype=np.complex128)

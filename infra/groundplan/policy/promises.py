@@ -136,11 +136,10 @@ class StatedSystem:
             promise = member.stated_promise
             if promise is not None:
                 stated = promise.model_dump(exclude_unset=True, exclude=set(READ_FROM_THE_RESOURCE))
-                yield (
-                    member.service_name,
-                    {**stated, **_as_it_would_run(member, self._stack)},
-                    member.resource,
-                )
+                fields = _as_it_would_run(member, self._stack)
+                if member.kind == "DaemonSet" and self.nodes is not None:
+                    fields["replicas"] = self.nodes  # one on each node
+                yield member.service_name, {**stated, **fields}, member.resource
 
 
 def load_models() -> Callable[[System], Evaluation]:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -205,7 +206,6 @@ def _compile(args: list[str], folder: Path, total: int, step: Step) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        process_group=0,
     ) as process:
         assert process.stderr is not None
         try:
@@ -215,7 +215,7 @@ def _compile(args: list[str], folder: Path, total: int, step: Step) -> None:
                     compiled += 1
                     step.update(f"compiled {compiled} of {total} packages", min(compiled / total, 1.0))
         except BaseException:
-            os.killpg(process.pid, 15)
+            process.send_signal(signal.SIGINT)  # it ends its compilers and keeps what they finished
             raise
     if process.returncode != 0:
         raise _failure("the build", "".join(tail))

@@ -50,6 +50,7 @@ _COMMON = {
     "explicit_size": False,
     "legend_at_bottom": True,
     "legend_box_size": 10,
+    "truncate_legend": -1,
     "show_y_guides": True,
     "no_data_text": "nothing to show",
 }
