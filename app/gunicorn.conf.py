@@ -10,7 +10,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402 - configured by the line above
 
-from operations import metrics  # noqa: E402
+from operations import metrics, middleware  # noqa: E402
 from shop_project import environment  # noqa: E402
 
 bind = f"{settings.LISTEN_ADDRESS}:{settings.WEB_PORT}"
@@ -27,7 +27,8 @@ accesslog = None  # the metrics middleware logs each request
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Count the worker process."""
+    """Count the worker process, and start its counters."""
+    metrics.prepare_routes(middleware.known_routes())
     metrics.HTTP_WORKER_PROCESSES.set(1)
 
 

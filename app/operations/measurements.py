@@ -134,23 +134,21 @@ class Measurements:
 
     def rate_over_time(self) -> Timeline:
         """Requests per second of the web service."""
-        return self._timeline(f"sum(rate(http_requests_total[{self._step}]))")
+        return self._timeline(f"sum(rate(http_request_duration_seconds_count[{self._step}]))")
 
     # reliability
 
     def error_ratio(self) -> Reading:
         """Share of the web service's answers that were server errors."""
-        failed = f'(sum(rate(http_requests_total{{status=~"5.."}}[{self._window}])) or vector(0))'
-        return self._scalar(f"{failed} / {self._rate('http_requests_total')}")
+        failed = self._rate("http_request_errors_total")
+        return self._scalar(f"{failed} / {self._rate('http_request_duration_seconds_count')}")
 
     def error_ratio_over_time(self) -> Timeline:
         """The same for each moment of the window, over the time since its start."""
         points = []
         start = self.at - self.window_seconds
-        failed = self._timeline(
-            f'sum(increase(http_requests_total{{status=~"5.."}}[{self._step}])) or vector(0)'
-        )
-        served = dict(self._timeline(f"sum(increase(http_requests_total[{self._step}]))"))
+        failed = self._timeline(f"sum(increase(http_request_errors_total[{self._step}]))")
+        served = dict(self._timeline(f"sum(increase(http_request_duration_seconds_count[{self._step}]))"))
         failed_sum = served_sum = 0.0
         for moment, count in failed:
             if moment < start or moment not in served:

@@ -1,5 +1,7 @@
 """The Prometheus metrics of web and worker; README.md says what each one means."""
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.registry import Collector
 
@@ -7,6 +9,7 @@ from prometheus_client.registry import Collector
 _BUCKETS_SECONDS = tuple(float(f"{10 ** (exponent / 10):.3g}") for exponent in range(-30, 11))
 
 HTTP_REQUESTS = Counter("http_requests", "Requests answered.", ["method", "route", "status"])
+HTTP_ERRORS = Counter("http_request_errors", "Requests answered with a server error.", ["route"])
 HTTP_DURATION = Histogram(
     "http_request_duration_seconds",
     "Time in the worker, calls included.",
@@ -48,6 +51,34 @@ TASK_QUEUE = Histogram(
 TASK_RESPONSE = Histogram(
     "celery_task_response_time_seconds", "Queue and service together.", ["task"], buckets=_BUCKETS_SECONDS
 )
+
+
+def prepare_routes(routes: Iterable[str]) -> None:
+    """Start the counters of these routes at zero: Prometheus doesn't see the increase to a first value."""
+    for route in routes:
+        for metric in (
+            HTTP_ERRORS,
+            HTTP_DURATION,
+            HTTP_DURATION_SQUARED,
+            HTTP_OWN,
+            HTTP_OWN_SQUARED,
+            HTTP_RESPONSE,
+        ):
+            metric.labels(route)
+
+
+def prepare_task(task: str) -> None:
+    """Start the counters of this task at zero."""
+    TASKS.labels(task, "success")
+    for metric in (
+        TASK_DURATION,
+        TASK_DURATION_SQUARED,
+        TASK_OWN,
+        TASK_OWN_SQUARED,
+        TASK_QUEUE,
+        TASK_RESPONSE,
+    ):
+        metric.labels(task)
 
 
 def render(*extra: Collector) -> bytes:

@@ -3,15 +3,18 @@
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import URLPattern, URLResolver, get_resolver
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from operations import calls, health, metrics
 
 log = logging.getLogger("shop.requests")
+
+_ADMIN, _STATIC, _UNMATCHED = "/admin/", "/static/", "unmatched"
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 
@@ -59,6 +62,8 @@ class MetricsMiddleware:
         own = max(duration - waited.total_seconds, 0.0)
 
         metrics.HTTP_REQUESTS.labels(request.method or "", route, str(response.status_code)).inc()
+        if response.status_code >= 500:
+            metrics.HTTP_ERRORS.labels(route).inc()
         metrics.HTTP_DURATION.labels(route).observe(duration)
         metrics.HTTP_DURATION_SQUARED.labels(route).inc(duration**2)
         metrics.HTTP_OWN.labels(route).inc(own)
@@ -97,12 +102,27 @@ class SecurityHeadersMiddleware:
         return response
 
 
+def known_routes() -> Iterator[str]:
+    """All values of the label `route`."""
+    yield from (_ADMIN, _STATIC, _UNMATCHED)
+    yield from _routes_below(get_resolver().url_patterns, "/")
+
+
+def _routes_below(patterns: Iterable[URLPattern | URLResolver], prefix: str) -> Iterator[str]:
+    for pattern in patterns:
+        route = f"{prefix}{pattern.pattern}"
+        if isinstance(pattern, URLPattern):
+            yield route
+        elif pattern.app_name != "admin":
+            yield from _routes_below(pattern.url_patterns, route)
+
+
 def _route(request: HttpRequest) -> str:
     """A label with few values: the pattern that matched, not the path that was asked for."""
     match = request.resolver_match
     if match is not None:
-        return "/admin/" if match.app_name == "admin" else f"/{match.route}"
-    return "/static/" if request.path.startswith(settings.STATIC_URL) else "unmatched"
+        return _ADMIN if match.app_name == "admin" else f"/{match.route}"
+    return _STATIC if request.path.startswith(settings.STATIC_URL) else _UNMATCHED
 
 
 def _queue_seconds(request: HttpRequest, arrived: float) -> float | None:

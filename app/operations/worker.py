@@ -108,6 +108,9 @@ class MonitorStep(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Probe, and listen."""
+        for task in parent.app.tasks:
+            if not task.startswith("celery."):
+                metrics.prepare_task(task)
         monitor = Monitor()
         self._probing = Periodic(monitor.probe, PROBE_INTERVAL_SECONDS)
         self._probing.start()

@@ -54,15 +54,13 @@ class Stateful(Component):
     def _credentials(self, args: Mapping[str, Any]) -> k8s.core.v1.Secret:
         """The Secret `<name>-credentials`, which holds the password."""
         given = args.get("password")
-        value = credentials.generate() if given is None else pulumi.Output.secret(given)
         return self._add(
             "credentials",
             k8s.core.v1.Secret,
-            {
-                "metadata": self._metadata("-credentials"),
-                "type": "Opaque",
-                "stringData": {credentials.PASSWORD_KEY: value},
-            },
+            credentials.manifest(
+                self._metadata("-credentials"),
+                {credentials.PASSWORD_KEY: credentials.generate() if given is None else given},
+            ),
             credentials.kept() if given is None else None,
         )
 

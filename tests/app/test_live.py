@@ -214,6 +214,22 @@ def test_a_web_replica_is_not_ready_without_its_database_and_recovers(
     wait_until(lambda: httpx.get(ready).status_code == 200, "ready again")
 
 
+def test_a_server_error_is_counted_and_spends_the_error_budget(
+    deployment: Deployment, postgres: Postgres
+) -> None:
+    postgres.stop()
+    for _ in range(3):
+        assert httpx.post(f"{deployment.web.url}/api/baskets/", timeout=10).status_code == 500
+    postgres.start()
+
+    def requests() -> Any:
+        return get(deployment, "/api/reliability/")["requests"]
+
+    wait_until(lambda: requests()["success_ratio"]["measured"] < 1, "the errors in the measurement")
+    assert requests()["error_budget_left"]["measured"] < 1
+    assert requests()["burn_rate"]["measured"] > 0
+
+
 def test_probes_answer_on_any_host_and_are_not_counted(deployment: Deployment) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         assert httpx.get(f"{deployment.web.url}{path}", headers={"Host": "10.1.2.3"}).status_code == 200
@@ -222,6 +238,12 @@ def test_probes_answer_on_any_host_and_are_not_counted(deployment: Deployment) -
     assert 'route="/healthz"' not in text
     assert 'route="/metrics"' not in text
     assert "http_worker_processes 2.0" in text
+
+
+def test_every_route_and_task_is_counted_from_zero(deployment: Deployment) -> None:
+    assert 'http_request_errors_total{route="/api/cost-benefit/"} 0.0' in metrics(deployment.web)
+    assert 'http_request_duration_seconds_count{route="/admin/"}' in metrics(deployment.web)
+    assert 'celery_tasks_total{state="success",task="orders.decide"}' in metrics(deployment.worker)
 
 
 def test_a_person_can_order_in_a_browser(deployment: Deployment, page: Page) -> None:

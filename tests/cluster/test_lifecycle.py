@@ -55,17 +55,16 @@ def _crash(context: Context) -> None:
 
 
 def test_down_leaves_the_machine_as_it_was_even_with_pods_running(absent: None) -> None:
-    clusters = Paths(NAME).clusters
-    before = snapshot.take(clusters)
+    before = snapshot.take(Paths(NAME))
     up(ClusterConfig(NAME, workers=1))
-    during = snapshot.take(clusters).things
+    during = snapshot.take(Paths(NAME)).things
     # What is compared is able to see a cluster at all.
     for kind in ("processes", "network namespaces", "links", "addresses", "routes", "firewall",
                  "control groups", "listening"):  # fmt: skip
         assert during[kind] - before.things[kind], kind
     assert _kubectl("get", "pods", "-A", "--no-headers")
     down(NAME)
-    assert before.differences(snapshot.take(clusters)) == {}
+    assert before.differences(snapshot.take(Paths(NAME))) == {}
     assert not Paths(NAME).root.exists()
     assert not status(NAME).exists
 

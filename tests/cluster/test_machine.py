@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from groundplan.cluster import machine
-from groundplan.cluster.processes import isolated_python, packaged_script, reserved, resolver_text
+from groundplan.cluster.processes import isolated_python, packaged_script
+from groundplan.cluster.worker import reserved, resolver_text
 from groundplan.errors import ClusterError
 
 LOOPBACK = IPv4Address("127.0.0.1")

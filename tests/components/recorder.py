@@ -60,3 +60,8 @@ def declare(program: Callable[[], Any], stack: str = "test") -> Declared:
 
 
 COMMON: Any = {"namespace": "shop", "image": "registry.test/shop@sha256:" + "a" * 64}
+
+
+def arguments(args: dict[str, Any], **more: Any) -> Any:
+    """A component's arguments: what every component needs, then `more`, then `args`."""
+    return {**COMMON, **more, **args}

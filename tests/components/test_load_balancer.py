@@ -6,11 +6,11 @@ import pytest
 
 from groundplan.errors import SpecError
 from pulumi_groundplan import Balancing, Exposure, LoadBalancer
-from tests.components.recorder import COMMON, Declared, declare
+from tests.components.recorder import Declared, arguments, declare
 
 
 def edge(**args: Any) -> Declared:
-    return declare(lambda: LoadBalancer("edge", {**COMMON, "target": "shop", **args}))  # type: ignore[typeddict-item]
+    return declare(lambda: LoadBalancer("edge", arguments(args, target="shop")))
 
 
 def config(declared: Declared) -> str:

@@ -10,14 +10,14 @@ import yaml
 
 from groundplan.spec import Slo
 from pulumi_groundplan import Monitoring, alerts
-from tests.components.recorder import COMMON, Declared, declare
+from tests.components.recorder import Declared, arguments, declare
 
 TARGETS = {"shop": {"port": 8000}, "orders": {"port": 9808, "path": "/stats"}}
 SLOS = {"shop": {"p95": "300ms", "availability": 0.995}}
 
 
 def monitoring(**args: Any) -> Declared:
-    return declare(lambda: Monitoring("monitoring", {**COMMON, **args}))
+    return declare(lambda: Monitoring("monitoring", arguments(args)))
 
 
 def files(declared: Declared) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What Cache, Broker and Database make of their arguments, and how credentials are kept."""
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from pulumi.runtime import rpc
 
 from groundplan.errors import SpecError
 from pulumi_groundplan import Broker, Cache, Credentials, Database
-from tests.components.recorder import COMMON, Declared, declare
+from tests.components.recorder import Declared, arguments, declare
 
 
 def options(container: dict[str, Any]) -> dict[str, str]:
@@ -19,21 +20,21 @@ def options(container: dict[str, Any]) -> dict[str, str]:
 
 def entries(declared: Declared) -> dict[str, str]:
     """The entries of the only Secret; they reach the engine as a Pulumi secret, so the state is encrypted."""
-    stated = declared.one("Secret")["stringData"]
+    stated = declared.one("Secret")["data"]
     assert rpc.is_rpc_secret(stated)
-    return dict(rpc.unwrap_rpc_secret(stated))
+    return {name: base64.b64decode(value).decode() for name, value in rpc.unwrap_rpc_secret(stated).items()}
 
 
 def cache(**args: Any) -> Declared:
-    return declare(lambda: Cache("cache", {**COMMON, **args}))
+    return declare(lambda: Cache("cache", arguments(args)))
 
 
 def broker(**args: Any) -> Declared:
-    return declare(lambda: Broker("broker", {**COMMON, **args}))
+    return declare(lambda: Broker("broker", arguments(args)))
 
 
 def database(**args: Any) -> Declared:
-    return declare(lambda: Database("database", {**COMMON, **args}))
+    return declare(lambda: Database("database", arguments(args)))
 
 
 def test_a_cache_forgets_what_was_used_least_and_writes_nothing() -> None:

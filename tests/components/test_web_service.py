@@ -8,13 +8,13 @@ import pytest
 from groundplan.errors import SpecError
 from groundplan.spec import SERVICE_ANNOTATION, SERVICE_NAME_ANNOTATION, service_from_annotation
 from pulumi_groundplan import Dispatch, WebService
-from tests.components.recorder import COMMON, Declared, declare
+from tests.components.recorder import COMMON, Declared, arguments, declare
 
 HEALTH = {"liveness": "/healthz", "readiness": "/readyz"}
 
 
 def web(**args: Any) -> Declared:
-    return declare(lambda: WebService("shop", {**COMMON, "health": HEALTH, **args}))  # type: ignore[typeddict-item]
+    return declare(lambda: WebService("shop", arguments(args, health=HEALTH)))
 
 
 def test_replicas_default_to_two_with_a_budget_that_allows_one_eviction() -> None:
@@ -94,7 +94,7 @@ def test_probes_ask_the_stated_paths() -> None:
 
 def test_health_is_never_guessed() -> None:
     with pytest.raises(SpecError, match="health is missing"):
-        declare(lambda: WebService("shop", COMMON))  # type: ignore[arg-type]
+        declare(lambda: WebService("shop", COMMON))
 
 
 def test_a_replica_serves_on_while_it_leaves_the_endpoints() -> None:
@@ -229,4 +229,4 @@ def test_a_wrong_promise_names_field_value_and_bound() -> None:
 
 def test_a_name_that_kubernetes_refuses_is_an_error() -> None:
     with pytest.raises(SpecError, match="doesn't fit Kubernetes, got 'Shop'"):
-        declare(lambda: WebService("Shop", {**COMMON, "health": HEALTH}))  # type: ignore[typeddict-item]
+        declare(lambda: WebService("Shop", arguments({}, health=HEALTH)))

@@ -6,15 +6,15 @@ import pytest
 
 from groundplan.errors import SpecError
 from pulumi_groundplan import Task, Worker
-from tests.components.recorder import COMMON, Declared, declare
+from tests.components.recorder import Declared, arguments, declare
 
 
 def worker(**args: Any) -> Declared:
-    return declare(lambda: Worker("orders", {**COMMON, **args}))  # type: ignore[typeddict-item]
+    return declare(lambda: Worker("orders", arguments(args)))
 
 
 def task(**args: Any) -> Declared:
-    return declare(lambda: Task("migrate", {**COMMON, **args}))
+    return declare(lambda: Task("migrate", arguments(args)))
 
 
 def test_a_worker_is_asked_over_http() -> None:

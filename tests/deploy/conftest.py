@@ -54,7 +54,7 @@ def settings(tmp_path: Path, engine_folder: Path, monkeypatch: pytest.MonkeyPatc
     project = tmp_path / "project"
     (project / "program").mkdir(parents=True)
     (project / "program" / "__main__.py").write_text(PROGRAM)
-    options = {"toolchain": "uv", "virtualenv": sys.prefix}
+    options = {"toolchain": "pip", "virtualenv": sys.prefix}
     (project / "Pulumi.yaml").write_text(
         yaml.safe_dump({"name": "tiny", "main": "program", "runtime": {"name": "python", "options": options}})
     )

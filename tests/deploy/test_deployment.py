@@ -131,7 +131,7 @@ def test_the_policy_gate_refuses_and_names_the_rule(settings, tmp_path):
     pack = tmp_path / "pack"
     pack.mkdir()
     (pack / "PulumiPolicy.yaml").write_text(
-        f"runtime: {{name: python, options: {{toolchain: uv, virtualenv: {sys.prefix}}}}}\n"
+        f"runtime: {{name: python, options: {{toolchain: pip, virtualenv: {sys.prefix}}}}}\n"
     )
     (pack / "__main__.py").write_text(
         textwrap.dedent(

@@ -50,7 +50,7 @@ class Engine:
         """Make the project and its stack `test`."""
         project = folder / "project"
         project.mkdir(parents=True)
-        options = {"toolchain": "uv", "virtualenv": sys.prefix}
+        options = {"toolchain": "pip", "virtualenv": sys.prefix}
         settings = {"name": "policed", "runtime": {"name": "python", "options": options}}
         (project / "Pulumi.yaml").write_text(json.dumps(settings))
         (project / "__main__.py").write_text(PROGRAM.read_text())

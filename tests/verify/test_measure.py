@@ -185,6 +185,13 @@ def test_a_late_generator_is_not_calibrated_from(system, queue_server, own_times
         calibrate.calibrate(system, found.model_copy(update={"load": late}))
 
 
+def test_work_in_the_background_takes_from_the_capacity_and_is_not_counted(system):
+    platform = system.platform.model_copy(update={"machine_cpu": 2.0})
+    alone = system.model_copy(update={"platform": platform})
+    busy = system.model_copy(update={"platform": platform.model_copy(update={"background_cpu": 1.9})})
+    assert 0 < calibrate.rate_at(busy, "edge", 0.1) < 0.5 * calibrate.rate_at(alone, "edge", 0.1)
+
+
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
 def test_the_rate_for_a_utilization_brings_the_bottleneck_there(system, share):
     rate = calibrate.rate_at(system, "edge", share)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from groundplan.cluster import (
     cgroups,
+    control_plane,
     firewall,
     host,
     kernel,
@@ -16,6 +17,7 @@ from groundplan.cluster import (
     processes,
     supervisor,
     system_images,
+    worker,
 )
 from groundplan.cluster.api import Api, dns_answers, wait
 from groundplan.cluster.context import API_PORT, CONTROL_PLANE_TOOLS, WORKER_TOOLS, Context
@@ -37,7 +39,7 @@ def check_machine(context: Context, step: Step) -> None:
         step.update("kernel features, ports, disk")
         host.end_everything(context)  # what a supervisor that was killed has left running
         machine.check(context.paths.clusters)
-        machine.check_ports(processes.host_ports(context))
+        machine.check_ports(control_plane.host_ports(context))
 
 
 def remove_surplus_workers(context: Context, step: Step) -> None:
@@ -121,8 +123,8 @@ def configure(context: Context, step: Step) -> None:
     images = system_images.references(context)
     facts = machine.inspect(context.paths.clusters)
     for number in context.state.workers:
-        processes.write_worker(context, number, facts, images["pause"])
-    processes.write_host_list(context, images["busybox"])
+        worker.write_worker(context, number, facts, images["pause"])
+    control_plane.write_host_list(context, images["busybox"])
 
 
 def start(context: Context, step: Step) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 
 from groundplan.cluster.context import Context
-from groundplan.cluster.processes import resolver_text
+from groundplan.cluster.worker import resolver_text
 from groundplan.errors import ClusterError
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from groundplan.cluster import cgroups
+from groundplan.cluster.context import Paths
 from groundplan.cluster.kernel import LEAST, SET_BY_KUBELET, read
 from groundplan.cluster.network import ip, uplinks
 
@@ -20,7 +21,7 @@ FOLDER_DEPTH = 3
 class Snapshot:
     """A look at the machine, by kind of thing.
 
-    Processes of other programs come and go; those with a clusters' folder or group count.
+    Processes of other programs and clusters come and go; those of the cluster in question count.
     """
 
     things: dict[str, frozenset[str]]
@@ -34,36 +35,36 @@ class Snapshot:
         }
 
 
-def take(clusters: Path) -> Snapshot:
-    """Look at the machine; `clusters` is the folder with all clusters' files."""
+def take(paths: Paths) -> Snapshot:
+    """Look at the machine for one cluster, given by its paths, which need not exist."""
     return Snapshot(
         {
-            "processes": frozenset(_processes(clusters)),
+            "processes": frozenset(_processes(paths)),
             "mounts": frozenset(_mounts()),
-            "network namespaces": frozenset(_network_namespaces(clusters)),
+            "network namespaces": frozenset(_network_namespaces(paths)),
             "links": frozenset(link["ifname"] for link in json.loads(ip("-json", "link"))),
             "addresses": frozenset(_addresses()),
             "routes": frozenset(ip("route", "show", "table", "all").splitlines()),
             "firewall": frozenset(_firewall()),
             "control groups": frozenset(_groups()),
             "kernel settings": frozenset(_settings()),
-            "listening": frozenset(_listening(clusters)),
-            "files": frozenset(_files(clusters)),
+            "listening": frozenset(_listening(paths)),
+            "files": frozenset(_files(paths)),
         }
     )
 
 
-def _ours(process: psutil.Process, clusters: Path) -> bool:
+def _ours(process: psutil.Process, paths: Paths) -> bool:
     try:
         words = process.cmdline()
         group = Path(f"/proc/{process.pid}/cgroup").read_text()
     except (psutil.Error, OSError):
         return False
-    return "/groundplan-" in group or any(str(clusters) in word for word in words)
+    return f"/groundplan-{paths.name}/" in group or any(f"{paths.root}/" in word for word in words)
 
 
-def _processes(clusters: Path) -> list[str]:
-    return [str(process.pid) for process in psutil.process_iter() if _ours(process, clusters)]
+def _processes(paths: Paths) -> list[str]:
+    return [str(process.pid) for process in psutil.process_iter() if _ours(process, paths)]
 
 
 def _mounts() -> list[str]:
@@ -72,10 +73,10 @@ def _mounts() -> list[str]:
     return [" ".join(line.split()[3:]) for line in lines]
 
 
-def _network_namespaces(clusters: Path) -> list[str]:
+def _network_namespaces(paths: Paths) -> list[str]:
     found = [path.name for path in Path("/run/netns").glob("*")]
     for process in psutil.process_iter():
-        if _ours(process, clusters):
+        if _ours(process, paths):
             found.append(str(Path(f"/proc/{process.pid}/ns/net").readlink()))
     return found
 
@@ -106,23 +107,23 @@ def _settings() -> list[str]:
     return [f"{name} = {read(name)}" for name in names]
 
 
-def _listening(clusters: Path) -> list[str]:
+def _listening(paths: Paths) -> list[str]:
     return [
         f"{connection.laddr}"
         for connection in psutil.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
         and connection.pid
         and psutil.pid_exists(connection.pid)
-        and _ours(psutil.Process(connection.pid), clusters)
+        and _ours(psutil.Process(connection.pid), paths)
     ]
 
 
-def _files(clusters: Path) -> list[str]:
+def _files(paths: Paths) -> list[str]:
     found = []
     for folder in FOLDERS:
         top = Path(folder)
         for path in top.glob("*/" * FOLDER_DEPTH) if top.exists() else ():
-            if not path.is_relative_to(clusters):
+            if not path.is_relative_to(paths.clusters):
                 found.append(str(path))
         found += [str(path) for path in top.glob("*")]
     return found

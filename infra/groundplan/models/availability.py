@@ -8,7 +8,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scipy import stats
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
 
 from groundplan.models import checks
 
@@ -35,7 +37,17 @@ def m_of_n(needed: int, parts: int, availability: float) -> float:
     checks.whole("needed", needed, least=0)
     checks.whole("parts", parts, least=0)
     checks.probability("availability", availability)
-    return float(stats.binom.sf(needed - 1, parts, availability))
+    return float(at_least(needed, parts, availability))
+
+
+def at_least(needed: int, parts: ArrayLike, availability: float) -> NDArray[np.float64]:
+    """Binomial tail P(X >= needed) for each number of parts, by the incomplete beta function."""
+    counts = np.asarray(parts)
+    if needed <= 0:
+        return np.ones(counts.shape)
+    enough = counts >= needed
+    others = np.where(enough, counts - needed + 1, 1)
+    return np.where(enough, special.betainc(needed, others, availability), 0.0)
 
 
 def survival(failure_rate: float, time: float) -> float:
@@ -72,7 +84,7 @@ def repairable_m_of_n(needed: int, parts: int, mtbf: float, mttr: float) -> Repa
     checks.whole("needed", needed)
     up = steady_state(mtbf, mttr)
     down = mttr / (mtbf + mttr)
-    unavailability = float(stats.binom.cdf(needed - 1, parts, up))
+    unavailability = float(at_least(parts - needed + 1, parts, down))
     frequency = needed * math.comb(parts, needed) * up**needed * down ** (parts - needed) / mtbf
     if frequency == 0:
         return Repairable(unavailability, math.inf, 0.0)

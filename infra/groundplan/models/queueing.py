@@ -12,7 +12,7 @@ from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from groundplan.errors import ModelError
 from groundplan.models import checks
@@ -97,7 +97,7 @@ class MMc:
     def empty_probability(self) -> float:
         """Probability that nobody is there (p0)."""
         load = self.arrival_rate / self.service_rate
-        waiting_room = stats.poisson.pmf(self.servers, load) / (1 - self.utilization)
+        waiting_room = _poisson(self.servers, load) / (1 - self.utilization)
         return math.exp(-load) / float(special.gammaincc(self.servers, load) + waiting_room)
 
     @property
@@ -212,7 +212,7 @@ def mdc_wait(utilization: float, servers: int) -> float:
     checks.stable(rho, 1.0)
     if rho == 0:
         return 0.0
-    if _poisson_log_tail(rho * servers, servers) < math.log(1e-12):
+    if special.gammainc(servers, rho * servers) < 1e-12:
         return 0.0  # nobody ever waits, and the sum below would be all rounding error
     directions = np.exp(2j * np.pi * np.arange(1, servers) / servers)
     roots = directions * math.exp(-rho)
@@ -227,8 +227,9 @@ def mdc_wait(utilization: float, servers: int) -> float:
     return max(queue, 0.0) / load
 
 
-def _poisson_log_tail(mean: float, count: int) -> float:
-    return float(stats.poisson.logsf(count - 1, mean))
+def _poisson(count: int, mean: float) -> float:
+    """Probability of this count where `mean` of them are expected."""
+    return math.exp(count * math.log(mean) - mean - math.lgamma(count + 1)) if mean else float(count == 0)
 
 
 def mdc_wait_cosmetatos(utilization: float, servers: int) -> float:

@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from groundplan.models import availability as formulas
 from groundplan.models.performance import PerformancePrediction
@@ -170,7 +169,7 @@ def _up_by_pods(
     # a share beta of the failures hits all replicas and takes a person to repair
     alone = formulas.steady_state(mtbf / (1 - beta), mttr) if beta < 1 else 1.0
     together = formulas.steady_state(mtbf / beta, data.common_cause_mttr_seconds.value) if beta > 0 else 1.0
-    return np.asarray(together * stats.binom.sf(needed - 1, np.arange(replicas + 1), alone), dtype=np.float64)
+    return together * formulas.at_least(needed, np.arange(replicas + 1), alone)
 
 
 @dataclass(frozen=True)

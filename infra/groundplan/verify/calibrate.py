@@ -5,7 +5,6 @@ calls, a database's the time that its callers wait for it, and the entry's what 
 services behind it.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -18,9 +17,10 @@ from groundplan.spec import Call, Service, ServiceTime, System
 from groundplan.verify.measure import Measurement, only_of_kind
 
 LOW_UTILIZATION = 0.1
-"""Busy share of the bottleneck while service times are measured: enough requests, hardly any waiting."""
+"""How busy the bottleneck is while service times are measured: enough requests, hardly any waiting."""
 
 _LEAST_SECONDS = 50e-6
+_MOST_PER_SECOND = 1e6
 
 
 class CalibratedService(BaseModel):
@@ -100,28 +100,29 @@ def _entry_time(system: System, measurement: Measurement) -> float:
 
 
 def rate_at(system: System, entry: str, utilization: float) -> float:
-    """Requests per second from outside at which the busiest service, or the CPU below all, is this busy.
+    """Requests per second from outside at which the bottleneck is this busy with them, from 0 to 1.
 
+    The bottleneck is the busiest service, or the CPU below all, as far as work in the background leaves it.
     Raises VerifyError when nothing in the system limits it.
     """
+    background = performance.predict(system, {entry: 0.0}).cpu_utilization or 0.0
 
-    def busy(rate: float) -> float:
+    def is_reached(rate: float) -> bool:
         predicted = performance.predict(system, {entry: rate})
         known = [item.utilization for item in predicted.services.values() if item.utilization is not None]
-        return max([*known, predicted.cpu_utilization or 0.0])
+        if predicted.cpu_utilization is not None:
+            free = max(1 - background, 1e-9)
+            known.append((predicted.cpu_utilization - background) / free)
+        return max(known, default=0.0) >= utilization
 
-    return _solve(busy, utilization, entry)
-
-
-def _solve(busy: Callable[[float], float], utilization: float, entry: str) -> float:
     low, high = 0.0, 1.0
-    while busy(high) < utilization:
+    while not is_reached(high):
         low, high = high, 2 * high
-        if high > 1e6:
+        if high > _MOST_PER_SECOND:
             raise VerifyError("Nothing limits the system", entry, fix="State service times in the spec.")
     while high - low > 1e-3 * high:
         middle = (low + high) / 2
-        low, high = (low, middle) if busy(middle) >= utilization else (middle, high)
+        low, high = (low, middle) if is_reached(middle) else (middle, high)
     return high
 
 

@@ -1,0 +1,1 @@
+"""What is timed, side by side with what it is compared with. `make bench` runs all of it."""
