@@ -17,6 +17,7 @@ NO_SAMPLES = "there are no samples in this window"
 NOT_EXPORTED = "nothing in this deployment exports this figure"
 
 _POINTS = 120
+_SHORTEST_SECONDS = 10.0
 _PROBED_KINDS = ("database", "cache", "broker")
 _PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
@@ -64,13 +65,13 @@ class Measurements:
     @cached_property
     def window_seconds(self) -> float:
         """The part of the window that has samples, so that a young deployment's rates aren't thinned."""
-        resolution = max(5.0, self.asked_seconds / 1000)
+        resolution = max(1.0, self.asked_seconds / 1000)
         first = self._scalar(
             f"min(min_over_time(timestamp(up)[{self.asked_seconds:.0f}s:{resolution:.0f}s]))"
         ).value
         if first is None:
             return self.asked_seconds
-        return min(max(self.at - first + resolution, 4 * resolution), self.asked_seconds)
+        return min(max(self.at - first + resolution, _SHORTEST_SECONDS), self.asked_seconds)
 
     # performance
 

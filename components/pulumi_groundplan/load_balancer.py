@@ -103,7 +103,7 @@ class LoadBalancer(Replicated):
                 "/var/cache/nginx": "cache",
             },
             read_only_mounts=["config"],
-            startupProbe=pods.http_probe(HEALTH_PATH, "http", period=1, failures=30),
+            startupProbe=pods.http_probe(HEALTH_PATH, "http", period=1, failures=180),
             livenessProbe=pods.http_probe(HEALTH_PATH, "http", period=10, failures=3),
             # the target's health is not the proxy's: without proxies there is not even an error page
             readinessProbe=pods.http_probe(HEALTH_PATH, "http", period=3, failures=2),

@@ -13,7 +13,7 @@ from pulumi_groundplan.promise import PodArgs, PromiseArgs, ReplicaArgs, ServerA
 from pulumi_groundplan.replicated import Replicated
 
 DEFAULT_SIZE: pods.Size = {"cpu": "100m", "memory": "128Mi"}
-DEFAULT_DRAIN_SECONDS = 10
+DEFAULT_DRAIN_SECONDS = 40
 DEFAULT_STOP_SECONDS = 30
 
 
@@ -39,8 +39,8 @@ class WebServiceArgs(PodArgs, PromiseArgs, ReplicaArgs, ServerArgs, pods.Process
     metrics: Metrics
     """Where Prometheus finds the metrics. Unset: there are none."""
     drain_seconds: int
-    """Time that a replica serves on after it left the endpoints. Default 10: two look-ups of a LoadBalancer
-    and the time that name servers keep addresses."""
+    """Time that a replica serves on after it left the endpoints. Default 40: name servers keep addresses for 30
+    seconds in a common set-up, and a LoadBalancer looks every two."""
     stop_seconds: int
     """Time that the program has to finish its requests after SIGTERM. Default 30."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import django
 import pytest
 
-from tests.app.servers import APP, HOST, App, Postgres, Prometheus, Redis, free_port
+from tests.app.servers import APP, HOST, App, Postgres, Prometheus, Redis, free_port, wait_until
 
 PASSWORD = secrets.token_hex(8)
 
@@ -97,6 +97,7 @@ def shop(postgres: Postgres, redis_cache: Redis, broker: Redis) -> Iterator[None
             server.start()
     if not postgres.ready():
         postgres.start()
+    connections.close_all()  # those from before a restart
     from catalogue import cache as catalogue_cache  # noqa: PLC0415 - needs the running servers
 
     catalogue_cache._availability.paused_until = 0.0
@@ -136,6 +137,7 @@ def deployment(postgres: Postgres, redis_cache: Redis, broker: Redis, folder: Pa
     try:
         for server in (web, worker, prometheus):
             server.start()
+        wait_until(prometheus.sees_all, "the first samples")
         yield Deployment(web, worker, prometheus)
     finally:
         for server in (prometheus, worker, web):

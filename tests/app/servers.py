@@ -220,6 +220,7 @@ class Prometheus(Server):
         super().__init__("prometheus", folder)
         self.port = port
         self.url = f"http://{HOST}:{port}"
+        self._targets = len(targets)
         self._data = folder / "prometheus"
         self._config = folder / "prometheus.yaml"
         jobs = "".join(
@@ -244,3 +245,8 @@ class Prometheus(Server):
             return httpx.get(f"{self.url}/-/ready").is_success
         except httpx.HTTPError:
             return False
+
+    def sees_all(self) -> bool:
+        """Whether every target was scraped."""
+        up = httpx.get(f"{self.url}/api/v1/query", params={"query": "sum(up)"}).json()["data"]["result"]
+        return bool(up) and up[0]["value"][1] == str(self._targets)

@@ -1,6 +1,5 @@
 """A tiny project for the real engine: two resources that need no cluster, one of them slow when told so."""
 
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -40,11 +39,8 @@ pulumi.export("address", "http://127.0.0.1:1")
 @pytest.fixture(scope="session")
 def engine_folder() -> Path:
     """The folder with the engine, obtained when it is missing."""
-    given = os.environ.get("GROUNDPLAN_TEST_ENGINE")
-    if given:
-        return Path(given)
-    found = toolchain.ensure("pulumi", "pulumi-language-python")
-    return found["pulumi"].parent
+    toolchain.ensure("pulumi", "pulumi-language-python")
+    return toolchain.bin_directory()
 
 
 @pytest.fixture

@@ -252,3 +252,16 @@ def test_requests_can_need_something_that_is_made_first(queue_server):
         assert server.served == 2 * result.requests
         assert "POST /orders/b/ HTTP/1.1" in server.lines
     assert result.errors == {}
+
+
+def test_a_preparation_that_fails_says_which_and_why(queue_server):
+    refused = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+    order = Request(label="order", prepare=(Preparation(path="/baskets/"),))
+    with queue_server([0.0], refused).running() as server:
+        plan = LoadPlan(base_url=server.url, requests=(order,), rate_per_second=20, duration_seconds=1)
+        with pytest.raises(
+            VerifyError, match="to prepare order, POST /baskets/ was answered with status 503"
+        ):
+            load.run(plan)
+    with pytest.raises(VerifyError, match="Cannot connect"):
+        load.run(plan)

@@ -29,8 +29,28 @@ write_servers() {
     mv "$servers.new" "$servers"
 }
 
+reachable() {
+    for address in $(getent ahostsv4 "$UPSTREAM_HOST" | awk '$2 == "STREAM" { print $1 }' | sort -u); do
+        if timeout 2 bash -c ": </dev/tcp/$address/$UPSTREAM_PORT" 2>/dev/null; then
+            return 0
+        fi
+    done
+    return 1
+}
+
+# A new pod is let through to others only once their nodes know its address. Traffic that came before would
+# fail, so nginx starts when a server can be reached, or after a while without one, to say so politely.
 rm -f "$servers"
-write_servers
+tries=${WAIT_TRIES:-30}
+until reachable; do
+    tries=$((tries - 1))
+    if [ "$tries" -le 0 ]; then
+        echo "no server of $UPSTREAM_HOST can be reached yet" >&2
+        break
+    fi
+    sleep 1
+done
+write_servers || true
 nginx -e stderr -c "$config" -g 'daemon off;' &
 nginx=$!
 trap 'kill -QUIT "$nginx" 2>/dev/null || true' TERM INT

@@ -6,6 +6,17 @@ set -eu
 folder=${BACKUP_FOLDER:-/backups}
 dump=$folder/$PGDATABASE-$(date -u +%Y%m%dT%H%M%SZ).dump
 
+# a new pod is let through to the server only once every node knows its address
+tries=60
+until pg_isready --quiet; do
+    tries=$((tries - 1))
+    if [ "$tries" -le 0 ]; then
+        echo "the server $PGHOST didn't answer within a minute" >&2
+        exit 69
+    fi
+    sleep 1
+done
+
 trap 'rm -f "$dump.partial"' EXIT
 pg_dump --format=custom --file="$dump.partial"
 # reads every block of the dump, not only its list of contents

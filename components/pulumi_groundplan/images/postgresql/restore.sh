@@ -16,6 +16,17 @@ if [ ! -s "$dump" ]; then
     exit 66
 fi
 
+# a new pod is let through to the server only once every node knows its address
+tries=60
+until pg_isready --quiet; do
+    tries=$((tries - 1))
+    if [ "$tries" -le 0 ]; then
+        echo "the server $PGHOST didn't answer within a minute" >&2
+        exit 69
+    fi
+    sleep 1
+done
+
 PGDATABASE=postgres psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --set=target="$target" <<'SQL'
 SELECT format('CREATE DATABASE %I', :'target')
     WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'target') \gexec
