@@ -67,9 +67,10 @@ class Provider(ComponentProvider):
         super().__init__(list(COMPONENTS), NAME, version=VERSION)
         analyzer = Analyzer(NAME)
         shared = {
-            camel_case(field): analyzer.get_docstring(owner, field)
+            camel_case(field): text
             for owner in _SHARED
             for field in owner.__annotations__
+            if (text := analyzer.get_docstring(owner, field))
         }
         schema: dict[str, Any] = json.loads(self.schema or "{}")
         for resource in schema["resources"].values():

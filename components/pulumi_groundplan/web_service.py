@@ -39,8 +39,8 @@ class WebServiceArgs(PodArgs, PromiseArgs, ReplicaArgs, ServerArgs, pods.Process
     metrics: Metrics
     """Where Prometheus finds the metrics. Unset: there are none."""
     drain_seconds: int
-    """Time that a replica serves on after it left the endpoints. Default 40: name servers keep addresses for 30
-    seconds in a common set-up, and a LoadBalancer looks every two."""
+    """Time that a replica serves on after it left the endpoints. Default 40: name servers commonly keep
+    addresses for 30 seconds, and a LoadBalancer asks them every two."""
     stop_seconds: int
     """Time that the program has to finish its requests after SIGTERM. Default 30."""
 

@@ -247,6 +247,11 @@ class ServiceTime(_Model):
         default=1.0,
         description="Share of that time that needs a CPU core; the rest waits for disks or timers.",
     )
+    overhead_cpu: Duration = Field(
+        default=0.0,
+        description="CPU time that a request costs besides, without waiting for it: the network stack, "
+        "proxies, what measures it.",
+    )
 
 
 class Load(_Model):

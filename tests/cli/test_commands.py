@@ -28,30 +28,30 @@ def groundplan(*words: str, home: Path, cwd: Path = ROOT) -> subprocess.Complete
 
 
 @pytest.mark.parametrize("name", pages.commands())
-def test_every_command_and_option_says_what_it_does(name):
+def test_every_command_and_option_says_what_it_does(name: str) -> None:
     command = pages.commands()[name]
     assert command.help
     for parameter in command.params:
         assert parameter.name == "help" or getattr(parameter, "help", None), f"{name}: {parameter.name}"
 
 
-def test_all_commands_are_there():
+def test_all_commands_are_there() -> None:
     assert {"up", "down", "status", "preview", "measure", "report", "toolchain install", "cluster up"} <= set(
         pages.commands()
     )
 
 
-def test_the_page_in_docs_is_what_the_program_says():
+def test_the_page_in_docs_is_what_the_program_says() -> None:
     assert (ROOT / "docs" / "cli.md").read_text() == pages.help_markdown()
 
 
-def test_help_does_not_load_the_engine():
+def test_help_does_not_load_the_engine() -> None:
     heavy = "('pulumi', 'kubernetes', 'scipy')"
     code = f"import sys, groundplan.cli; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_an_unknown_stack_is_refused_before_anything_starts(tmp_path):
+def test_an_unknown_stack_is_refused_before_anything_starts(tmp_path: Path) -> None:
     done = groundplan("up", "nosuch", home=tmp_path)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -60,7 +60,7 @@ def test_an_unknown_stack_is_refused_before_anything_starts(tmp_path):
     assert not (tmp_path / "clusters").exists()
 
 
-def test_a_wrong_spec_is_told_with_file_line_field_value_and_bound(tmp_path):
+def test_a_wrong_spec_is_told_with_file_line_field_value_and_bound(tmp_path: Path) -> None:
     project = tmp_path / "project"
     (project / "stacks").mkdir(parents=True)
     (project / "Pulumi.yaml").write_text("name: p\nmain: stacks/\nruntime: python\n")
@@ -72,19 +72,19 @@ def test_a_wrong_spec_is_told_with_file_line_field_value_and_bound(tmp_path):
     assert not (tmp_path / "home" / "clusters").exists()
 
 
-def test_a_folder_without_a_project_is_told(tmp_path):
+def test_a_folder_without_a_project_is_told(tmp_path: Path) -> None:
     done = groundplan("status", home=tmp_path, cwd=tmp_path)
     assert done.returncode == 1
     assert "There is no Pulumi project" in done.stderr
 
 
-def test_a_context_alone_does_not_pick_someones_cluster(tmp_path):
+def test_a_context_alone_does_not_pick_someones_cluster(tmp_path: Path) -> None:
     done = groundplan("up", "--context", "production", home=tmp_path)
     assert done.returncode == 1
     assert "A context needs its kubeconfig file" in done.stderr
 
 
-def test_without_a_cluster_commands_say_how_to_get_one(tmp_path):
+def test_without_a_cluster_commands_say_how_to_get_one(tmp_path: Path) -> None:
     assert "groundplan up makes it" in groundplan("status", home=tmp_path).stdout
     for command in ("preview", "measure"):
         done = groundplan(command, home=tmp_path)
@@ -95,11 +95,11 @@ def test_without_a_cluster_commands_say_how_to_get_one(tmp_path):
     assert "There is no report yet" in done.stderr
 
 
-def test_wrong_usage_has_its_own_exit_code(tmp_path):
+def test_wrong_usage_has_its_own_exit_code(tmp_path: Path) -> None:
     assert groundplan("up", "--nosuch", home=tmp_path).returncode == 2
 
 
-def test_the_last_report_is_shown_again_and_a_broken_promise_fails(tmp_path):
+def test_the_last_report_is_shown_again_and_a_broken_promise_fails(tmp_path: Path) -> None:
     report.save(made_up.report(), tmp_path / "reports" / "default" / "ecommerce" / "report.json")
     page = tmp_path / "page.html"
     done = groundplan("report", "--html", str(page), home=tmp_path)
@@ -110,7 +110,7 @@ def test_the_last_report_is_shown_again_and_a_broken_promise_fails(tmp_path):
     assert report.Report.model_validate_json(as_json.stdout) == made_up.report()
 
 
-def test_an_error_shows_all_its_parts_and_notes(capsys):
+def test_an_error_shows_all_its_parts_and_notes(capsys: pytest.CaptureFixture[str]) -> None:
     error = DeployError("It failed", "stack shop", "seven", "six", "Try again.")
     error.add_note("pod small/shop: it crashed\n  log: [red]no colour[/red]")
     failures.show_error(error, Console(width=80, stderr=True))
@@ -119,7 +119,7 @@ def test_an_error_shows_all_its_parts_and_notes(capsys):
         assert part in said
 
 
-def test_a_defect_shows_its_traceback_and_asks_for_a_report(capsys):
+def test_a_defect_shows_its_traceback_and_asks_for_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         raise KeyError("lost")
     except KeyError as error:

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,9 @@ def engine_folder() -> Path:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, engine_folder: Path, monkeypatch: pytest.MonkeyPatch) -> DeploySettings:
+def settings(
+    tmp_path: Path, engine_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DeploySettings]:
     for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_BACKEND_URL"):
         monkeypatch.delenv(name, raising=False)
     project = tmp_path / "project"

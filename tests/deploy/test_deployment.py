@@ -8,10 +8,12 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import MappingProxyType
 
+import psutil
 import pytest
 
 from groundplan.deploy.deployment import Deployment
@@ -40,7 +42,7 @@ def up_in_a_process_of_its_own(settings: DeploySettings) -> subprocess.Popen[str
     )
 
 
-def wait_for(condition, seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "nothing happened in time"
@@ -54,10 +56,10 @@ def second_is_being_created(settings: DeploySettings) -> bool:
 
 def engine_pid(settings: DeploySettings) -> int:
     (lock,) = settings.state.glob("state/.pulumi/locks/**/dev/*.json")
-    return json.loads(lock.read_text())["pid"]
+    return int(json.loads(lock.read_text())["pid"])
 
 
-def test_a_stack_is_previewed_brought_up_unchanged_and_removed(settings):
+def test_a_stack_is_previewed_brought_up_unchanged_and_removed(settings: DeploySettings) -> None:
     before = {path: path.read_bytes() for path in settings.project.rglob("*.yaml")}
     deployment = Deployment(settings)
     previewed = deployment.preview()
@@ -77,14 +79,14 @@ def test_a_stack_is_previewed_brought_up_unchanged_and_removed(settings):
     assert {path: path.read_bytes() for path in settings.project.rglob("*.yaml")} == before
 
 
-def test_a_failed_update_names_the_resource_and_its_reason(settings):
+def test_a_failed_update_names_the_resource_and_its_reason(settings: DeploySettings) -> None:
     with pytest.raises(DeployError, match="The update failed") as caught:
         Deployment(with_config(settings, fails="true")).up()
     assert any("the disk of this resource is full" in note for note in caught.value.__notes__)
     assert any(note.startswith("Resource second:") for note in caught.value.__notes__)
 
 
-def test_an_update_whose_engine_was_killed_is_recovered_and_goes_on(settings):
+def test_an_update_whose_engine_was_killed_is_recovered_and_goes_on(settings: DeploySettings) -> None:
     running = up_in_a_process_of_its_own(with_config(settings, seconds="100"))
     wait_for(lambda: second_is_being_created(settings))
     pid = engine_pid(settings)
@@ -94,9 +96,12 @@ def test_an_update_whose_engine_was_killed_is_recovered_and_goes_on(settings):
         deployment.recover()
     assert f"kill -INT {pid}" in str(caught.value)
 
+    helpers = psutil.Process(pid).children(recursive=True)
     os.kill(pid, signal.SIGKILL)
     running.communicate()
     done = deployment.recover()
+    assert helpers
+    assert not any(helper.is_running() for helper in helpers)
     assert "state lock" in done[0]
     assert str(pid) in done[0]
     assert done[1] == "Resolved what an interrupted update left half-done: creating Resource second."
@@ -105,7 +110,7 @@ def test_an_update_whose_engine_was_killed_is_recovered_and_goes_on(settings):
     assert not deployment.preview().has_changes
 
 
-def test_an_interrupt_lets_the_engine_save_its_state_and_free_the_lock(settings):
+def test_an_interrupt_lets_the_engine_save_its_state_and_free_the_lock(settings: DeploySettings) -> None:
     running = up_in_a_process_of_its_own(with_config(settings, seconds="4"))
     wait_for(lambda: second_is_being_created(settings))
     running.send_signal(signal.SIGINT)
@@ -116,7 +121,7 @@ def test_an_interrupt_lets_the_engine_save_its_state_and_free_the_lock(settings)
     assert not Deployment(with_config(settings, seconds="4")).preview().has_changes
 
 
-def test_state_of_a_cluster_that_is_gone_is_forgotten(settings):
+def test_state_of_a_cluster_that_is_gone_is_forgotten(settings: DeploySettings) -> None:
     first = dataclasses.replace(settings, cluster_id="one")
     deployment = Deployment(first)
     assert deployment.recover() == []
@@ -127,7 +132,7 @@ def test_state_of_a_cluster_that_is_gone_is_forgotten(settings):
     assert second.recover() == []
 
 
-def test_the_policy_gate_refuses_and_names_the_rule(settings, tmp_path):
+def test_the_policy_gate_refuses_and_names_the_rule(settings: DeploySettings, tmp_path: Path) -> None:
     pack = tmp_path / "pack"
     pack.mkdir()
     (pack / "PulumiPolicy.yaml").write_text(
@@ -157,7 +162,7 @@ def test_the_policy_gate_refuses_and_names_the_rule(settings, tmp_path):
     assert not (tmp_path / "created").exists()
 
 
-def test_progress_tells_resources_by_name(settings):
+def test_progress_tells_resources_by_name(settings: DeploySettings) -> None:
     texts: list[tuple[str, float | None]] = []
 
     class Shown:
@@ -165,7 +170,7 @@ def test_progress_tells_resources_by_name(settings):
             texts.append((text, fraction))
 
     class Watching:
-        def step(self, title):
+        def step(self, title: str) -> nullcontext[Shown]:
             return nullcontext(Shown())
 
     deployment = Deployment(settings, Watching())
@@ -174,18 +179,20 @@ def test_progress_tells_resources_by_name(settings):
     assert texts[-1][1] == 1.0
 
 
-def test_an_unknown_stack_lists_those_that_are_known(settings):
+def test_an_unknown_stack_lists_those_that_are_known(settings: DeploySettings) -> None:
     with pytest.raises(DeployError, match="There is no such stack") as caught:
         Deployment(dataclasses.replace(settings, stack="shop"))
     assert caught.value.bound == "one of dev"
 
 
-def test_a_folder_without_a_project_says_so(settings, tmp_path):
+def test_a_folder_without_a_project_says_so(settings: DeploySettings, tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="There is no Pulumi project"):
         Deployment(dataclasses.replace(settings, project=tmp_path / "pulumi"))
 
 
-def test_a_users_own_stack_needs_a_passphrase(settings, monkeypatch):
+def test_a_users_own_stack_needs_a_passphrase(
+    settings: DeploySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine = dataclasses.replace(settings, generate_passphrase=False)
     with pytest.raises(DeployError, match="PULUMI_CONFIG_PASSPHRASE"):
         Deployment(mine)
@@ -193,7 +200,7 @@ def test_a_users_own_stack_needs_a_passphrase(settings, monkeypatch):
     assert Deployment(mine).name == "dev"
 
 
-def test_a_generated_passphrase_is_readable_by_its_user_alone_and_stays(settings):
+def test_a_generated_passphrase_is_readable_by_its_user_alone_and_stays(settings: DeploySettings) -> None:
     Deployment(settings)
     file: Path = settings.state / "passphrase"
     assert file.stat().st_mode & 0o777 == 0o600
@@ -202,7 +209,7 @@ def test_a_generated_passphrase_is_readable_by_its_user_alone_and_stays(settings
     assert file.read_text() == text
 
 
-def test_a_missing_engine_is_named(settings, monkeypatch):
+def test_a_missing_engine_is_named(settings: DeploySettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(DeployError, match="engine is missing"):
         Deployment(dataclasses.replace(settings, tools=()))

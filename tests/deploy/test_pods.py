@@ -1,18 +1,25 @@
 import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from groundplan.deploy.pods import core_api, is_well, reason, troubled_pods, why_not_ready
+from groundplan.cluster import EmbeddedCluster
+from groundplan.deploy.pods import Json, core_api, is_well, reason, troubled_pods, why_not_ready
+from tests.conftest import Kubectl
 
 
-def pod(*containers, phase="Pending", conditions=()):
+def pod(
+    *containers: Json, phase: str = "Pending", conditions: Sequence[Mapping[str, str]] = ()
+) -> dict[str, Any]:
     return {
         "metadata": {"name": "shop", "namespace": "small"},
         "status": {"phase": phase, "containerStatuses": list(containers), "conditions": list(conditions)},
     }
 
 
-def container(state, last=None, ready=False):
+def container(state: Json, last: Json | None = None, ready: bool = False) -> Json:
     return {"name": "web", "ready": ready, "state": state, "lastState": last or {}}
 
 
@@ -55,12 +62,12 @@ CRASHED = {"terminated": {"exitCode": 3, "reason": "Error"}}
         (pod(phase="Failed"), "Failed, no reason given"),
     ],
 )
-def test_the_reason_is_the_one_that_helps(found, expected):
+def test_the_reason_is_the_one_that_helps(found: Json, expected: str) -> None:
     assert reason(found) == expected
     assert not is_well(found)
 
 
-def test_ready_finished_and_leaving_pods_are_well():
+def test_ready_finished_and_leaving_pods_are_well() -> None:
     assert is_well(pod(phase="Running", conditions=[{"type": "Ready", "status": "True"}]))
     assert is_well(pod(phase="Succeeded"))
     leaving = pod(phase="Running")
@@ -68,7 +75,7 @@ def test_ready_finished_and_leaving_pods_are_well():
     assert is_well(leaving)
 
 
-def test_a_cluster_that_does_not_answer_says_so(tmp_path):
+def test_a_cluster_that_does_not_answer_says_so(tmp_path: Path) -> None:
     file = tmp_path / "kubeconfig"
     file.write_text(
         "{apiVersion: v1, kind: Config, current-context: x, users: [{name: x, user: {}}],"
@@ -95,8 +102,8 @@ spec:
 
 @pytest.mark.e2e
 def test_pods_that_never_get_ready_tell_their_reason_events_and_last_lines(
-    cluster, kubectl, namespace, shell_image
-):
+    cluster: EmbeddedCluster, kubectl: Kubectl, namespace: str, shell_image: str
+) -> None:
     absent = f"{cluster.registry}/absent@sha256:{'0' * 64}"
     kubectl("apply", "-n", namespace, "-f", "-", manifest=POD.format(name="crashes", image=shell_image))
     kubectl("apply", "-n", namespace, "-f", "-", manifest=POD.format(name="absent", image=absent))

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from groundplan.verify.report import (
     Compared,
@@ -17,31 +18,39 @@ from groundplan.verify.report import (
 
 
 def service(  # noqa: PLR0917 - a row of a table
-    name, kind, replicas, utilization, mean, p95, measured=(None, None), cost="10", rate=20.0
-):
-    has = measured[0] is not None
+    name: str,
+    kind: str,
+    replicas: int,
+    utilization: float | None,
+    mean: float,
+    p95: float,
+    measured: tuple[float, float] | None = None,
+    cost: str = "10",
+    rate: float = 20.0,
+) -> ServiceLine:
+    """measured: mean and p95."""
     return ServiceLine(
         name=name,
         kind=kind,
         replicas=replicas,
         utilization=utilization,
-        throughput_per_second=Compared(predicted=rate, measured=rate * 0.99 if has else None),
-        mean=Compared(predicted=mean, measured=measured[0]),
-        p50=Compared(predicted=mean * 0.7, measured=measured[0] * 0.7 if has else None),
-        p95=Compared(predicted=p95, measured=measured[1]),
-        p99=Compared(predicted=p95 * 1.6, measured=measured[1] * 1.7 if has else None),
+        throughput_per_second=Compared(predicted=rate, measured=rate * 0.99 if measured else None),
+        mean=Compared(predicted=mean, measured=measured[0] if measured else None),
+        p50=Compared(predicted=mean * 0.7, measured=measured[0] * 0.7 if measured else None),
+        p95=Compared(predicted=p95, measured=measured[1] if measured else None),
+        p99=Compared(predicted=p95 * 1.6, measured=measured[1] * 1.7 if measured else None),
         availability=0.99993,
         path_availability=0.9974,
         cost_per_month=Decimal(cost),
-        unmeasured="" if has else "exports no times of its own",
+        unmeasured="" if measured else "exports no times of its own",
     )
 
 
-def report(**changes) -> Report:
+def report(**changes: Any) -> Report:
     curve = [
         CurvePoint(rate_per_second=r, mean=0.04 / (1 - r / 48), p95=0.11 / (1 - r / 48)) for r in range(1, 47)
     ]
-    values = {
+    values: dict[str, Any] = {
         "system": "ecommerce",
         "stack": "ecommerce",
         "cluster": "the embedded cluster default",

@@ -1,16 +1,22 @@
 import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from groundplan.errors import VerifyError
 from groundplan.models import performance
-from groundplan.spec import parse_system
+from groundplan.spec import System, parse_system
 from groundplan.verify import build, calibrate, load
 from groundplan.verify.load import LoadPlan, Preparation, Request
-from groundplan.verify.measure import measure, percentile
+from groundplan.verify.measure import Measurement, measure, percentile
 from groundplan.verify.profile import load_profile
-from groundplan.verify.scrape import Snapshot, Target, since
+from groundplan.verify.scrape import Samples, Snapshot, Target, since
+from tests.verify.queue_server import QueueServer
+
+Times = npt.NDArray[np.float64]
 
 SPEC = """
 name: small
@@ -36,14 +42,19 @@ BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, math.inf)
 
 
 @pytest.fixture
-def system():
+def system() -> System:
     return parse_system(SPEC, "small.yaml")
 
 
-def samples(responses, own, calls_each=2, call_seconds=0.002):
+def samples(
+    responses: Times | Sequence[float],
+    own: Times | Sequence[float],
+    calls_each: int = 2,
+    call_seconds: float = 0.002,
+) -> Samples:
     """What a web service exports after it answered in these times."""
     route = ("route", "/")
-    found = {
+    found: Samples = {
         ("http_response_time_seconds_count", frozenset({route})): float(len(responses)),
         ("http_response_time_seconds_sum", frozenset({route})): float(sum(responses)),
         ("http_request_own_seconds_total", frozenset({route})): float(sum(own)),
@@ -65,12 +76,18 @@ def samples(responses, own, calls_each=2, call_seconds=0.002):
 TARGETS = frozenset({Target("shop", "small", "shop-1", 8000, "/metrics")})
 
 
-def snapshots(*stages):
+def snapshots(*stages: Samples) -> Callable[[], Snapshot]:
     waiting = [Snapshot(TARGETS, {"shop": stage}) for stage in stages]
     return lambda: waiting.pop(0)
 
 
-def run(system, queue_server, snapshot, rate=20.0, service_time=0.002):
+def run(
+    system: System,
+    queue_server: type[QueueServer],
+    snapshot: Callable[[], Snapshot],
+    rate: float = 20.0,
+    service_time: float = 0.002,
+) -> Measurement:
     with queue_server([service_time]).running() as server:
         plan = LoadPlan(
             base_url=server.url, requests=(Request(label="one"),), rate_per_second=rate, duration_seconds=3
@@ -79,16 +96,18 @@ def run(system, queue_server, snapshot, rate=20.0, service_time=0.002):
 
 
 @pytest.fixture(autouse=True)
-def _short_warm_up(monkeypatch):
+def _short_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("groundplan.verify.measure.WARMUP_SECONDS", 0.5)
 
 
 @pytest.fixture
-def own_times():
+def own_times() -> Times:
     return np.random.default_rng(5).gamma(2.0, 0.004, 400)  # mean 8 ms, scv 0.5
 
 
-def test_what_services_say_before_the_load_does_not_count(system, queue_server, own_times):
+def test_what_services_say_before_the_load_does_not_count(
+    system: System, queue_server: type[QueueServer], own_times: Times
+) -> None:
     before = samples([5.0] * 10, [5.0] * 10)
     rise = samples(own_times + 0.004, own_times)
     after = {key: before.get(key, 0) + value for key, value in rise.items()}
@@ -102,11 +121,12 @@ def test_what_services_say_before_the_load_does_not_count(system, queue_server, 
     assert shop.calls == {"database": 2.0}
     assert found.services["database"].mean == pytest.approx(0.002)
     assert found.services["database"].p95 is None
+    assert found.load.latency is not None
     assert found.services["edge"].p95 == found.load.latency.p95
     assert shop.throughput_per_second == pytest.approx(400 / found.load.duration_seconds)
 
 
-def test_percentiles_from_buckets_are_close_to_those_of_the_times():
+def test_percentiles_from_buckets_are_close_to_those_of_the_times() -> None:
     times = np.random.default_rng(6).exponential(0.03, 20_000)
     bounds = [10 ** (exponent / 10) for exponent in range(-30, 11)]
     cumulative = {bound: float((times <= bound).sum()) for bound in bounds} | {math.inf: 20_000.0}
@@ -114,19 +134,19 @@ def test_percentiles_from_buckets_are_close_to_those_of_the_times():
         assert percentile(cumulative, share) == pytest.approx(np.quantile(times, share), rel=0.03)
 
 
-def test_a_percentile_beyond_the_last_bound_is_that_bound():
+def test_a_percentile_beyond_the_last_bound_is_that_bound() -> None:
     assert percentile({0.1: 10, math.inf: 100}, 0.5) == 0.1
 
 
-def test_pods_that_come_or_go_spoil_a_measurement():
+def test_pods_that_come_or_go_spoil_a_measurement() -> None:
     other = frozenset({Target("shop", "small", "shop-2", 8000, "/metrics")})
     with pytest.raises(VerifyError, match="small/shop-1, small/shop-2: Pods came or went"):
         since(Snapshot(TARGETS, {"shop": {}}), Snapshot(other, {"shop": {}}))
 
 
-def test_a_counter_that_falls_means_a_restart_and_a_gauge_may_fall():
-    def snapshot(requests, workers):
-        found = {
+def test_a_counter_that_falls_means_a_restart_and_a_gauge_may_fall() -> None:
+    def snapshot(requests: float, workers: float) -> Snapshot:
+        found: Samples = {
             ("http_requests_total", frozenset()): requests,
             ("http_worker_processes", frozenset()): workers,
         }
@@ -137,7 +157,7 @@ def test_a_counter_that_falls_means_a_restart_and_a_gauge_may_fall():
         since(snapshot(5.0, 4.0), snapshot(1.0, 4.0))
 
 
-def test_no_answer_at_all_is_an_error_that_counts_its_kinds(system):
+def test_no_answer_at_all_is_an_error_that_counts_its_kinds(system: System) -> None:
     plan = LoadPlan(
         base_url="http://127.0.0.1:1",
         requests=(Request(label="one"),),
@@ -148,24 +168,34 @@ def test_no_answer_at_all_is_an_error_that_counts_its_kinds(system):
         measure(system, "edge", plan, snapshots({}, {}))
 
 
-def test_calibration_puts_measured_times_in_place_of_stated_ones(system, queue_server, own_times):
+def test_calibration_puts_measured_times_in_place_of_stated_ones(
+    system: System, queue_server: type[QueueServer], own_times: Times
+) -> None:
     found = run(system, queue_server, snapshots({}, samples(own_times + 0.004, own_times)), service_time=0.03)
     found = found.model_copy(update={"load": found.load.model_copy(update={"problems": ()})})
     corrected = calibrate.calibrate(system, found).apply(system)
 
-    shop = corrected.services["shop"]
+    shop, database, edge = (corrected.services[name] for name in ("shop", "database", "edge"))
+    assert shop.service_time is not None
     assert shop.service_time.mean == pytest.approx(own_times.mean())
     assert shop.service_time.scv == pytest.approx(own_times.var() / own_times.mean() ** 2)
     (call,) = shop.calls
     assert (call.count, call.share) == (4.0, 0.5)  # two calls in each request
-    assert corrected.services["database"].service_time.mean == pytest.approx(0.002)
-    assert corrected.services["database"].service_time.scv == system.services["database"].service_time.scv
+    stated = system.services["database"].service_time
+    assert stated is not None
+    assert database.service_time is not None
+    assert database.service_time.mean == pytest.approx(0.002)
+    assert database.service_time.scv == stated.scv
     behind = 0.5 * (own_times.mean() + 0.004)
-    assert corrected.services["edge"].service_time.mean == pytest.approx(found.load.latency.mean - behind)
-    assert corrected.services["edge"].slo == system.services["edge"].slo
+    assert edge.service_time is not None
+    assert found.load.latency is not None
+    assert edge.service_time.mean == pytest.approx(found.load.latency.mean - behind)
+    assert edge.slo == system.services["edge"].slo
 
 
-def test_a_calibration_is_kept_and_a_damaged_one_is_named(system, queue_server, own_times, tmp_path):
+def test_a_calibration_is_kept_and_a_damaged_one_is_named(
+    system: System, queue_server: type[QueueServer], own_times: Times, tmp_path: Path
+) -> None:
     found = run(system, queue_server, snapshots({}, samples(own_times, own_times)))
     found = found.model_copy(update={"load": found.load.model_copy(update={"problems": ()})})
     made = calibrate.calibrate(system, found)
@@ -178,14 +208,16 @@ def test_a_calibration_is_kept_and_a_damaged_one_is_named(system, queue_server, 
         calibrate.load(file)
 
 
-def test_a_late_generator_is_not_calibrated_from(system, queue_server, own_times):
+def test_a_late_generator_is_not_calibrated_from(
+    system: System, queue_server: type[QueueServer], own_times: Times
+) -> None:
     found = run(system, queue_server, snapshots({}, samples(own_times, own_times)))
     late = found.load.model_copy(update={"problems": ("it was late",)})
     with pytest.raises(VerifyError, match="it was late"):
         calibrate.calibrate(system, found.model_copy(update={"load": late}))
 
 
-def test_work_in_the_background_takes_from_the_capacity_and_is_not_counted(system):
+def test_work_in_the_background_takes_from_the_capacity_and_is_not_counted(system: System) -> None:
     platform = system.platform.model_copy(update={"machine_cpu": 2.0})
     alone = system.model_copy(update={"platform": platform})
     busy = system.model_copy(update={"platform": platform.model_copy(update={"background_cpu": 1.9})})
@@ -193,29 +225,35 @@ def test_work_in_the_background_takes_from_the_capacity_and_is_not_counted(syste
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
-def test_the_rate_for_a_utilization_brings_the_bottleneck_there(system, share):
+def test_the_rate_for_a_utilization_brings_the_bottleneck_there(system: System, share: float) -> None:
     rate = calibrate.rate_at(system, "edge", share)
     predicted = performance.predict(system, {"edge": rate})
     busy = [service.utilization for service in predicted.services.values() if service.utilization is not None]
     assert max([*busy, predicted.cpu_utilization or 0.0]) == pytest.approx(share, rel=0.01)
 
 
-def test_a_report_compares_at_the_load_that_was_sent(system, queue_server, own_times):
+def test_a_report_compares_at_the_load_that_was_sent(
+    system: System, queue_server: type[QueueServer], own_times: Times
+) -> None:
     found = run(system, queue_server, snapshots({}, samples(own_times, own_times)), rate=30.0)
     made = build.build(
         system, stack="small", cluster="here", entry="edge", addresses={}, measurements=[found]
     )
     edge = next(service for service in made.services if service.name == "edge")
     assert edge.throughput_per_second.predicted == 30.0
+    assert made.curve is not None
     assert made.curve.stated_rate_per_second == 20.0
     assert made.curve.measured[0].rate_per_second == 30.0
     assert [point.p95 for point in made.curve.predicted] == sorted(
         point.p95 for point in made.curve.predicted
     )
+    assert made.load is not None
     assert made.load.requests == found.load.requests
 
 
-def test_a_measured_time_over_its_bound_breaks_the_promise(system, queue_server, own_times):
+def test_a_measured_time_over_its_bound_breaks_the_promise(
+    system: System, queue_server: type[QueueServer], own_times: Times
+) -> None:
     found = run(
         system, queue_server, snapshots({}, samples(own_times, own_times)), rate=5.0, service_time=0.25
     )
@@ -225,10 +263,11 @@ def test_a_measured_time_over_its_bound_breaks_the_promise(system, queue_server,
     (promise,) = [line for line in made.promises if line.service == "edge"]
     assert promise.verdict == "broken"
     assert promise.reason.startswith("measured")
+    assert promise.predicted is not None
     assert promise.predicted < promise.bound
 
 
-def test_a_load_profile_names_the_field_that_is_wrong(tmp_path):
+def test_a_load_profile_names_the_field_that_is_wrong(tmp_path: Path) -> None:
     file = tmp_path / "small.load.yaml"
     file.write_text("entry: edge\nrequests:\n  - {label: one, path: api}\n")
     with pytest.raises(VerifyError, match=r"requests\.0\.path"):
@@ -237,7 +276,7 @@ def test_a_load_profile_names_the_field_that_is_wrong(tmp_path):
         load_profile(tmp_path / "none.yaml")
 
 
-def test_requests_can_need_something_that_is_made_first(queue_server):
+def test_requests_can_need_something_that_is_made_first(queue_server: type[QueueServer]) -> None:
     answer = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"id": "b"}'
     order = Request(
         label="order",
@@ -254,7 +293,7 @@ def test_requests_can_need_something_that_is_made_first(queue_server):
     assert result.errors == {}
 
 
-def test_a_preparation_that_fails_says_which_and_why(queue_server):
+def test_a_preparation_that_fails_says_which_and_why(queue_server: type[QueueServer]) -> None:
     refused = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
     order = Request(label="order", prepare=(Preparation(path="/baskets/"),))
     with queue_server([0.0], refused).running() as server:

@@ -1,9 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 
+from groundplan.cluster import EmbeddedCluster
 from groundplan.errors import VerifyError
 from groundplan.verify.scrape import PodMetrics
+from tests.conftest import Kubectl
 
 pytestmark = pytest.mark.e2e
 
@@ -44,8 +47,8 @@ DENIED = {
 
 
 def test_metrics_of_all_pods_are_summed_though_the_network_is_closed(
-    cluster, kubectl, namespace, shell_image
-):
+    cluster: EmbeddedCluster, kubectl: Kubectl, namespace: str, shell_image: str
+) -> None:
     kubectl("apply", "-n", namespace, "-f", "-", manifest=json.dumps(DENIED))
     kubectl("apply", "-n", namespace, "-f", "-", manifest=WORKLOAD.format(image=shell_image, path="metrics"))
     kubectl("rollout", "status", "-n", namespace, "deployment/web", "--timeout=90s")
@@ -55,13 +58,15 @@ def test_metrics_of_all_pods_are_summed_though_the_network_is_closed(
     assert found.samples["shop"]["http_requests_total", frozenset({("route", "/")})] == 14.0
 
 
-def test_a_pod_without_the_promised_metrics_is_named(cluster, kubectl, namespace, shell_image):
+def test_a_pod_without_the_promised_metrics_is_named(
+    cluster: EmbeddedCluster, kubectl: Kubectl, namespace: str, shell_image: str
+) -> None:
     kubectl("apply", "-n", namespace, "-f", "-", manifest=WORKLOAD.format(image=shell_image, path="none"))
     kubectl("rollout", "status", "-n", namespace, "deployment/web", "--timeout=90s")
     with pytest.raises(VerifyError, match=f"pod {namespace}/web-.*status 404"):
         PodMetrics(cluster.kubeconfig, cluster.context, [namespace]).snapshot()
 
 
-def test_a_kubeconfig_that_is_not_there_is_named(tmp_path):
+def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(VerifyError, match="can't be used"):
         PodMetrics(tmp_path / "none", None, [])

@@ -1,5 +1,6 @@
 """A place's measurements and reports: where they are kept, made and shown."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from groundplan.errors import DeployError
 from groundplan.progress import Progress
 from groundplan.spec import System, load_system
 from groundplan.verify import build, calibrate, page, report, terminal
-from groundplan.verify.measure import Measurement, measure
+from groundplan.verify.measure import BusyCores, Measurement, measure
 from groundplan.verify.profile import LoadProfile, load_profile
 from groundplan.verify.report import Report, StepLine
 from groundplan.verify.scrape import PodMetrics
@@ -21,6 +22,9 @@ _MEASUREMENTS = TypeAdapter(list[Measurement])
 
 VALIDATED_UTILIZATIONS = (0.3, 0.5, 0.7)
 """Busy shares of the bottleneck at which predictions are compared with what is measured."""
+
+IDLE_SECONDS = 10.0
+"""How long the machine is watched without load."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,10 @@ class Results:
     ) -> list[Measurement]:
         """Measure service times at a low load, then compare predictions at several utilizations."""
         entry = self.profile.entry
+        background = self._background(progress) if self.stated.platform.machine_cpu else None
         low = calibrate.rate_at(self.stated, entry, calibrate.LOW_UTILIZATION)
         found = self._measure(endpoints, low, duration_seconds, progress)
-        calibrate.save(calibrate.calibrate(self.stated, found), self._folder / "calibration.yaml")
+        calibrate.save(calibrate.calibrate(self.stated, found, background), self._folder / "calibration.yaml")
         system = self.system()
         runs = [
             self._measure(endpoints, calibrate.rate_at(system, entry, share), duration_seconds, progress)
@@ -106,6 +111,12 @@ class Results:
         ]
         self._keep(runs)
         return runs
+
+    def _background(self, progress: Progress) -> float:
+        """Cores that are busy on this machine without load."""
+        with progress.step(f"Background: {IDLE_SECONDS:.0f} s without load"), BusyCores() as busy:
+            time.sleep(IDLE_SECONDS)
+        return busy.cores
 
     def _measure(
         self, endpoints: Endpoints, rate_per_second: float, duration_seconds: float, progress: Progress

@@ -21,9 +21,8 @@ def install_command(
     A first build of everything takes about half an hour on two cores. It can be interrupted:
     it goes on where it stopped.
     """
-    from groundplan.cli.console import progress
-
     from groundplan import toolchain
+    from groundplan.cli.console import progress
 
     with progress() as shown:
         toolchain.ensure(*(names or toolchain.catalogue()), progress=shown)
@@ -34,10 +33,10 @@ def status_command(
     verify: Annotated[bool, typer.Option("--verify", help="Compare files with their checksums.")] = False,
 ) -> None:
     """List the tools, their versions, and where each one is from."""
-    from groundplan.cli.console import out
     from rich.table import Table
 
     from groundplan import toolchain
+    from groundplan.cli.console import out
 
     table = Table("group", "version", "from", "tools")
     stands = toolchain.status(thorough=verify)

@@ -13,7 +13,7 @@ from pulumi.automation.errors import ConcurrentUpdateError
 
 from groundplan.deploy.engine import Engine
 from groundplan.deploy.events import Collector, Outcome, plain
-from groundplan.deploy.recovery import pending_operations, stale_locks
+from groundplan.deploy.recovery import end_orphans, pending_operations, stale_locks
 from groundplan.deploy.settings import DeploySettings, engine_environment, working_copy
 from groundplan.errors import DeployError
 from groundplan.progress import QUIET, Progress
@@ -65,6 +65,8 @@ class Deployment:
         stale = stale_locks(self._state_url, self.name)
         stack = self._stack()
         if stale:
+            for lock in stale:
+                end_orphans(lock)
             with self._errors("remove the lock of an update that was killed"):
                 stack.cancel()
             dead = ", ".join(str(lock.pid) for lock in stale)

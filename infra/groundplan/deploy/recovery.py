@@ -1,6 +1,8 @@
 """Finding out what a killed update left behind in the engine's file store: locks and half-done operations."""
 
+import contextlib
 import json
+import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ import psutil
 
 from groundplan.deploy.events import short_name
 from groundplan.errors import DeployError
+
+_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,29 @@ def stale_locks(state_url: str, stack: str) -> list[StateLock]:
                 + ".",
             )
     return locks
+
+
+def end_orphans(lock: StateLock) -> None:
+    """End the providers that a killed engine left at work, so that they create nothing behind the next one.
+
+    They are known by the session that the engine was started in, which is no one else's while one of them
+    lives.
+    """
+    orphans = [process for process in psutil.process_iter() if _session(process.pid) == lock.pid]
+    for process in orphans:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(orphans, timeout=_PATIENCE_SECONDS)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
 
 
 def pending_operations(deployment: Mapping[str, Any] | None) -> list[str]:

@@ -56,7 +56,12 @@ class SharedCpu:
             parts, self.cores = platform.nodes, platform.node_cpu
         else:
             return
-        busy = platform.background_cpu + sum(
+        background = platform.background_cpu + sum(
+            rates[name] * service.service_time.overhead_cpu
+            for name, service in system.services.items()
+            if service.service_time
+        )
+        busy = background + sum(
             rates[name] * cpu_seconds(service) for name, service in system.services.items()
         )
         self.utilization = busy / (parts * self.cores)
@@ -70,7 +75,7 @@ class SharedCpu:
                 # a node holds a part of the replicas of a pool for all of them, or whole replicas
                 share = 1 if pool.copies > 1 else min(parts, replicas[name] or 1)
                 mine = pool.busy_cores / share
-                theirs = _running_at_most(pools, name, platform.background_cpu) / parts
+                theirs = _running_at_most(pools, name, background) / parts
                 self.of[name] = contention(
                     arrival_rate=pool.arrival_rate / share,
                     cpu_seconds=pool.cpu_seconds,

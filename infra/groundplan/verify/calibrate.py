@@ -34,12 +34,19 @@ class CalibratedService(BaseModel):
 
 
 class Calibration(BaseModel):
-    """Measured service times, to be laid over a spec."""
+    """Measured service times, to be laid over a spec.
+
+    background_cpu: cores that are busy on the machine without load. overhead_cpu: CPU seconds that each
+    request at the entry costs beyond the services' own times. None where the system runs on other machines.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     measured_at: datetime
+    entry: str
     services: dict[str, CalibratedService]
+    background_cpu: float | None = None
+    overhead_cpu: float | None = None
 
     def apply(self, system: System) -> System:
         """The system with the measured times in place of the stated ones; services it lacks are ignored."""
@@ -47,7 +54,13 @@ class Calibration(BaseModel):
             name: _corrected(service, self.services[name]) if name in self.services else service
             for name, service in system.services.items()
         }
-        return system.model_copy(update={"services": services})
+        platform = system.platform
+        if self.background_cpu is not None:
+            platform = platform.model_copy(update={"background_cpu": self.background_cpu})
+        if self.overhead_cpu is not None and (time := services[self.entry].service_time):
+            time = time.model_copy(update={"overhead_cpu": self.overhead_cpu})
+            services[self.entry] = services[self.entry].model_copy(update={"service_time": time})
+        return system.model_copy(update={"services": services, "platform": platform})
 
 
 def _corrected(service: Service, measured: CalibratedService) -> Service:
@@ -65,8 +78,11 @@ def _call(call: Call, per_request: float | None) -> Call:
     return call.model_copy(update={"count": per_request / call.share})
 
 
-def calibrate(system: System, measurement: Measurement) -> Calibration:
-    """Service times from a run at a low load. Raises VerifyError when the run can't be trusted."""
+def calibrate(system: System, measurement: Measurement, background_cpu: float | None = None) -> Calibration:
+    """Service times from a run at a low load. Raises VerifyError when the run can't be trusted.
+
+    background_cpu: cores that were busy on this machine without the load, where the system runs here.
+    """
     if measurement.load.problems:
         raise VerifyError(
             f"The measurement can't be trusted: {measurement.load.problems[0]}",
@@ -86,7 +102,18 @@ def calibrate(system: System, measurement: Measurement) -> Calibration:
         }
         services[name] = CalibratedService(mean=measured.own_mean, scv=measured.own_scv, calls=calls)
     services[measurement.entry] = CalibratedService(mean=_entry_time(system, measurement))
-    return Calibration(measured_at=measurement.measured_at, services=services)
+    found = Calibration(
+        measured_at=measurement.measured_at,
+        entry=measurement.entry,
+        services=services,
+        background_cpu=background_cpu,
+    )
+    if background_cpu is None or measurement.machine_busy_cores is None:
+        return found
+    rate = measurement.load.rate_achieved_per_second
+    accounted = performance.predict(found.apply(system), {measurement.entry: rate}).cpu_utilization or 0.0
+    unaccounted = measurement.machine_busy_cores - accounted * (system.platform.machine_cpu or 0.0)
+    return found.model_copy(update={"overhead_cpu": max(unaccounted, 0.0) / rate})
 
 
 def _entry_time(system: System, measurement: Measurement) -> float:

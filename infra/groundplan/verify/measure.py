@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Self
 
 import numpy as np
+import psutil
 from pydantic import BaseModel, ConfigDict
 
 from groundplan.errors import VerifyError
@@ -43,12 +45,16 @@ class MeasuredService(_Model):
 
 
 class Measurement(_Model):
-    """One run: the load, and what each service that can tell did meanwhile."""
+    """One run: the load, and what each service that can tell did meanwhile.
+
+    machine_busy_cores: cores of this machine that were busy with everything on it, if the system runs here.
+    """
 
     measured_at: datetime
     entry: str
     load: LoadResult
     services: dict[str, MeasuredService]
+    machine_busy_cores: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,24 @@ INSTRUMENTS = (
 )
 
 
+class BusyCores:
+    """Counts the cores of this machine that are busy while the context is open.
+
+    What the hypervisor takes away counts as busy: it isn't there for the system either.
+    """
+
+    cores: float = 0.0
+
+    def __enter__(self) -> Self:
+        self._began, self._before = time.monotonic(), psutil.cpu_times()
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        after, elapsed = psutil.cpu_times(), time.monotonic() - self._began
+        idle = after.idle - self._before.idle + after.iowait - self._before.iowait
+        self.cores = max((psutil.cpu_count() or 1) - idle / elapsed, 0.0)
+
+
 def measure(
     system: System,
     entry: str,
@@ -93,7 +117,8 @@ def measure(
     )
     load.run(warmup, progress)
     before = snapshot()
-    result = load.run(plan, progress)
+    with BusyCores() as busy:
+        result = load.run(plan, progress)
     time.sleep(_SETTLE_SECONDS)
     elapsed = result.duration_seconds
     rises = since(before, snapshot())
@@ -117,7 +142,14 @@ def measure(
         p95=result.latency.p95,
         p99=result.latency.p99,
     )
-    return Measurement(measured_at=datetime.now(UTC), entry=entry, load=result, services=services)
+    here = system.platform.machine_cpu is not None
+    return Measurement(
+        measured_at=datetime.now(UTC),
+        entry=entry,
+        load=result,
+        services=services,
+        machine_busy_cores=busy.cores if here else None,
+    )
 
 
 def percentile(cumulative: Mapping[float, float], share: float) -> float:
