@@ -110,15 +110,19 @@ class Stateful(Component):
             k8s.networking.v1.NetworkPolicy,
             network.policy(name, self._namespace, labels, ingress, egress),
         )
-        # no dependency between the two: Pulumi counts a Service as made once a pod stands behind it
+        # Clients use an address that outlasts the pod: name servers would keep a pod's own for a while.
+        # Nothing here depends on these Services: Pulumi counts one as made once a pod stands behind it.
         service = self._add(
-            "service",
+            "service", k8s.core.v1.Service, pods.service(self._metadata(), name, {"tcp": self._port})
+        )
+        self._add(
+            "pods",
             k8s.core.v1.Service,
-            pods.service(self._metadata(), name, {"tcp": self._port}, headless=True),
+            pods.service(self._metadata("-pods"), name, {"tcp": self._port}, headless=True),
         )
         promise = pods.workload_annotations(annotations(name, self._service), self._accepted)
         spec = {
-            "serviceName": name,
+            "serviceName": f"{name}-pods",
             "replicas": 1,
             "selector": {"matchLabels": selector(name)},
             "updateStrategy": {"type": "RollingUpdate"},

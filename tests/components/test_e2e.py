@@ -198,12 +198,16 @@ def test_a_restarted_database_keeps_its_data_and_its_password(deployed: Deployed
 
 
 def test_only_who_is_named_may_connect(deployed: Deployed) -> None:
-    redis = 'timeout 5 bash -c ": </dev/tcp/{host}/{port}" && echo open || echo closed'
+    def state(pod: str, host: str, port: int) -> str:
+        attempt = f'timeout 5 bash -c ": </dev/tcp/{host}/{port}" && echo open || echo closed'
+        return deployed.exec(pod, attempt).strip()
+
     web = deployed.get("pods", "-l", "app.kubernetes.io/name=web")["items"][0]["metadata"]["name"]
-    assert deployed.exec(web, redis.format(host="database", port=5432)).strip() == "open"
-    assert deployed.exec("cache-0", redis.format(host="database", port=5432)).strip() == "closed"
-    # web calls the database; nothing lets it call the cache, though the cache would let it in
-    assert deployed.exec(web, redis.format(host="cache", port=6379)).strip() == "closed"
+    # the test before has just replaced the database's pod
+    wait_until("web reaches the database", lambda: state(web, "database", 5432) == "open", 20)
+    assert state("cache-0", "database", 5432) == "closed"
+    # nothing lets web call the cache, though the cache would let it in
+    assert state(web, "cache", 6379) == "closed"
 
 
 def test_a_password_is_needed(deployed: Deployed) -> None:

@@ -57,6 +57,13 @@ def test_a_broker_writes_and_refuses_rather_than_forgets() -> None:
     assert claim["spec"]["storageClassName"] == "fast"
 
 
+def test_clients_use_an_address_that_outlasts_the_pod() -> None:
+    declared = database()
+    assert "clusterIP" not in declared.one("Service", "database")["spec"]
+    assert declared.one("Service", "database-pods")["spec"]["clusterIP"] == "None"
+    assert declared.one("StatefulSet")["spec"]["serviceName"] == "database-pods"
+
+
 def test_data_outlive_their_stateful_set() -> None:
     retention = database().one("StatefulSet")["spec"]["persistentVolumeClaimRetentionPolicy"]
     assert retention == {"whenDeleted": "Retain", "whenScaled": "Retain"}
