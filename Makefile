@@ -31,6 +31,7 @@ lint: setup ## style, types and layers
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
+	@PYTHONPATH=app:. .venv/bin/mypy --config-file app/mypy.ini app tests/app
 	@.venv/bin/lint-imports
 
 unit: setup ## the tests that need neither the Pulumi engine nor the cluster

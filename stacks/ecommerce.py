@@ -234,7 +234,7 @@ class Shop:
             "env": {
                 **self._env(),
                 "CELERY_CONCURRENCY": str(service.concurrency),
-                "EDGE_URL": "http://edge:8080/healthz",
+                "EDGE_URL": "http://edge:8080/api/products/",
             },
             "secret_env": self._secret_env(),
             "health": {"path": "/healthz", "port": METRICS_PORT, "startup_seconds": 120},
