@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ from groundplan.errors import VerifyError
 from groundplan.models import performance
 from groundplan.spec import System, parse_system
 from groundplan.verify import build, calibrate, load
-from groundplan.verify.load import LoadPlan, Preparation, Request
-from groundplan.verify.measure import Measurement, measure, percentile
+from groundplan.verify.load import LoadPlan, LoadResult, Preparation, Request
+from groundplan.verify.measure import MeasuredService, Measurement, measure, percentile
 from groundplan.verify.profile import load_profile
 from groundplan.verify.scrape import Samples, Snapshot, Target, since
 from tests.verify.queue_server import QueueServer
@@ -168,29 +169,89 @@ def test_no_answer_at_all_is_an_error_that_counts_its_kinds(system: System) -> N
         measure(system, "edge", plan, snapshots({}, {}))
 
 
-def test_calibration_puts_measured_times_in_place_of_stated_ones(
-    system: System, queue_server: type[QueueServer], own_times: Times
-) -> None:
-    found = run(system, queue_server, snapshots({}, samples(own_times + 0.004, own_times)), service_time=0.03)
-    found = found.model_copy(update={"load": found.load.model_copy(update={"problems": ()})})
-    corrected = calibrate.calibrate(system, found).apply(system)
+def as_measured(system: System, rate: float, busy_cores: float | None = None) -> Measurement:
+    """What a run would measure on a system that behaves as the models say."""
+    predicted = performance.predict(system, {"edge": rate}).services
+    services = {}
+    for name, service in predicted.items():
+        assert service.mean is not None
+        services[name] = MeasuredService(
+            count=1000, throughput_per_second=service.arrival_rate or 0.0, mean=service.mean
+        )
+    shop_time = system.services["shop"].service_time
+    assert shop_time is not None
+    told = {"own_mean": shop_time.mean, "own_scv": shop_time.scv, "calls": {"database": 2.0}}
+    services["shop"] = services["shop"].model_copy(update=told)
+    load_result = LoadResult(
+        rate_offered_per_second=rate,
+        rate_achieved_per_second=rate,
+        requests=1000,
+        duration_seconds=1000 / rate,
+        latency=None,
+        mean_half_width_seconds=None,
+        by_request={},
+        errors={},
+        error_ratio=0.0,
+        generator_cpu_share=0.0,
+        lateness_mean_seconds=0.0,
+        lateness_p99_seconds=0.0,
+        problems=(),
+    )
+    return Measurement(
+        measured_at=datetime.now(UTC),
+        entry="edge",
+        load=load_result,
+        services=services,
+        machine_busy_cores=busy_cores,
+    )
 
-    shop, database, edge = (corrected.services[name] for name in ("shop", "database", "edge"))
-    assert shop.service_time is not None
-    assert shop.service_time.mean == pytest.approx(own_times.mean())
-    assert shop.service_time.scv == pytest.approx(own_times.var() / own_times.mean() ** 2)
-    (call,) = shop.calls
-    assert (call.count, call.share) == (4.0, 0.5)  # two calls in each request
-    stated = system.services["database"].service_time
-    assert stated is not None
-    assert database.service_time is not None
-    assert database.service_time.mean == pytest.approx(0.002)
-    assert database.service_time.scv == stated.scv
-    behind = 0.5 * (own_times.mean() + 0.004)
-    assert edge.service_time is not None
-    assert found.load.latency is not None
-    assert edge.service_time.mean == pytest.approx(found.load.latency.mean - behind)
-    assert edge.slo == system.services["edge"].slo
+
+def test_calibration_finds_the_times_behind_what_was_measured_under_load() -> None:
+    """The true system answers another number of calls and takes other times than the stated one."""
+    platform = "{nodes: 2, zones: 2, node_cpu: 2, node_memory: 4Gi, machine_cpu: 2, background_cpu: 0.3}"
+    stated = parse_system(
+        SPEC.replace("{nodes: 2, zones: 2, node_cpu: 2, node_memory: 4Gi}", platform), "small"
+    )
+    wrong = SPEC.replace("mean: 5ms", "mean: 9ms").replace("mean: 1ms}\n    load", "mean: 2ms}\n    load")
+    true = parse_system(
+        wrong.replace("{nodes: 2, zones: 2, node_cpu: 2, node_memory: 4Gi}", platform), "small"
+    )
+    call = true.services["shop"].calls[0].model_copy(update={"count": 4.0})
+    shop = true.services["shop"].model_copy(update={"calls": (call,)})
+    edge_time = true.services["edge"].service_time
+    assert edge_time is not None
+    edge = true.services["edge"].model_copy(
+        update={"service_time": edge_time.model_copy(update={"overhead_cpu": 0.004})}
+    )
+    true = true.model_copy(update={"services": {**true.services, "shop": shop, "edge": edge}})
+    rate = 60.0
+    utilization = performance.predict(true, {"edge": rate}).cpu_utilization
+    assert utilization is not None
+    made = calibrate.calibrate(
+        stated, as_measured(true, rate, busy_cores=2 * utilization), background_cpu=0.3
+    )
+
+    corrected = made.apply(stated)
+    for name, service in true.services.items():
+        found = corrected.services[name].service_time
+        assert found is not None
+        assert service.service_time is not None
+        assert found.mean == pytest.approx(service.service_time.mean, rel=0.03), name
+    assert corrected.services["shop"].calls == (call,)
+    assert made.overhead_cpu == pytest.approx(0.004, rel=0.03)
+    assert corrected.services["edge"].slo == stated.services["edge"].slo
+    for other in (20.0, 90.0):  # what was not measured is predicted as it would be
+        right, ours = (
+            performance.predict(one, {"edge": other}).services["edge"].p95 for one in (true, corrected)
+        )
+        assert ours == pytest.approx(right, rel=0.05)
+
+
+def test_an_overload_is_not_calibrated_from(system: System) -> None:
+    measured = as_measured(system, 40.0)
+    load_result = measured.load.model_copy(update={"rate_achieved_per_second": 4000.0})
+    with pytest.raises(VerifyError, match="overload"):
+        calibrate.calibrate(system, measured.model_copy(update={"load": load_result}))
 
 
 def test_a_calibration_is_kept_and_a_damaged_one_is_named(

@@ -41,8 +41,8 @@ def measure_command(
         bool,
         typer.Option(
             "--calibrate",
-            help="Measure service times at a low load first, then compare predictions at 30, 50 and 70 % "
-            "utilization.",
+            help="Measure service times at a middling load first, then compare predictions at 30, 50 and 70 "
+            "% utilization.",
         ),
     ] = False,
     network: Annotated[

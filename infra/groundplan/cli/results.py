@@ -98,11 +98,11 @@ class Results:
     def calibrate(
         self, endpoints: Endpoints, duration_seconds: float, progress: Progress
     ) -> list[Measurement]:
-        """Measure service times at a low load, then compare predictions at several utilizations."""
+        """Measure service times at a middling load, then compare predictions at several utilizations."""
         entry = self.profile.entry
         background = self._background(progress) if self.stated.platform.machine_cpu else None
-        low = calibrate.rate_at(self.stated, entry, calibrate.LOW_UTILIZATION)
-        found = self._measure(endpoints, low, duration_seconds, progress)
+        rate = calibrate.rate_at(self.system(), entry, calibrate.UTILIZATION)
+        found = self._measure(endpoints, rate, duration_seconds, progress)
         calibrate.save(calibrate.calibrate(self.stated, found, background), self._folder / "calibration.yaml")
         system = self.system()
         runs = [

@@ -1,9 +1,4 @@
-"""Service times as measured on the machine at hand, so that predictions start from what is true there.
-
-Measured at a low load, where nothing waits: a service's own time is then the time in its worker less the
-calls, a database's the time that its callers wait for it, and the entry's what the client sees beyond the
-services behind it.
-"""
+"""Service times as measured on the machine at hand, so that predictions start from what is true there."""
 
 from datetime import datetime
 from pathlib import Path
@@ -14,10 +9,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from groundplan.errors import VerifyError
 from groundplan.models import performance
 from groundplan.spec import Call, Service, ServiceTime, System
-from groundplan.verify.measure import Measurement, only_of_kind
+from groundplan.verify.measure import MeasuredService, Measurement, only_of_kind
 
-LOW_UTILIZATION = 0.1
-"""How busy the bottleneck is while service times are measured: enough requests, hardly any waiting."""
+UTILIZATION = 0.5
+"""How busy the bottleneck is while service times are measured: as in use, and far from an overload."""
+
+_ROUNDS = 30
+"""Rounds of scaling; each brings a time an order of magnitude closer."""
 
 _LEAST_SECONDS = 50e-6
 _MOST_PER_SECOND = 1e6
@@ -79,51 +77,111 @@ def _call(call: Call, per_request: float | None) -> Call:
 
 
 def calibrate(system: System, measurement: Measurement, background_cpu: float | None = None) -> Calibration:
-    """Service times from a run at a low load. Raises VerifyError when the run can't be trusted.
+    """Service times with which the models predict what this run measured.
+
+    The part of a measured response that is a service's own contains waiting and the sharing of the CPU, so
+    the time at full speed is found by inversion: times are scaled until prediction and measurement agree.
 
     background_cpu: cores that were busy on this machine without the load, where the system runs here.
+    Raises VerifyError when the run can't be trusted or was an overload.
     """
     if measurement.load.problems:
         raise VerifyError(
             f"The measurement can't be trusted: {measurement.load.problems[0]}",
             fix="Let the machine come to rest and measure again.",
         )
-    services: dict[str, CalibratedService] = {}
-    for name, measured in measurement.services.items():
-        if name == measurement.entry or name not in system.services:
-            continue
-        if measured.own_mean is None:  # seen by its callers alone, who see no variation
-            services[name] = CalibratedService(mean=measured.mean)
-            continue
-        calls = {
-            callee: count
-            for kind, count in measured.calls.items()
-            if (callee := only_of_kind(system, kind)) is not None
-        }
-        services[name] = CalibratedService(mean=measured.own_mean, scv=measured.own_scv, calls=calls)
-    services[measurement.entry] = CalibratedService(mean=_entry_time(system, measurement))
+    own = {name: _own_part(system, measurement, name) for name in measurement.services}
     found = Calibration(
         measured_at=measurement.measured_at,
         entry=measurement.entry,
-        services=services,
+        services={
+            name: _first_guess(system, measurement, name, mean)
+            for name, mean in own.items()
+            if name in system.services
+        },
         background_cpu=background_cpu,
     )
-    if background_cpu is None or measurement.machine_busy_cores is None:
+    for _ in range(_ROUNDS):
+        found = _with_overhead(found, system, measurement)
+        found = _scaled(found, system, measurement, own)
+    return found
+
+
+def _own_part(system: System, measurement: Measurement, name: str) -> float:
+    """Mean of a measured response without those of the services that it waits for."""
+    calls = _counted_calls(system, measurement, name)
+    behind = sum(count * measurement.services[callee].mean for callee, count in calls.items())
+    return max(measurement.services[name].mean - behind, _LEAST_SECONDS)
+
+
+def _counted_calls(system: System, measurement: Measurement, name: str) -> dict[str, float]:
+    """Calls that a request waits for, as counted where the service counts them, else as stated."""
+    counted = measurement.services[name].calls
+    found = {}
+    for call in system.services[name].calls if name in system.services else ():
+        if call.waits and call.to in measurement.services:
+            known = counted.get(system.services[call.to].kind)
+            found[call.to] = call.count * call.share if known is None else known
+    return found
+
+
+def _first_guess(system: System, measurement: Measurement, name: str, own_part: float) -> CalibratedService:
+    measured = measurement.services[name]
+    calls = {
+        callee: count
+        for kind, count in measured.calls.items()
+        if (callee := only_of_kind(system, kind)) is not None
+    }
+    if measured.own_mean is None or measured.own_scv is None:  # callers see no variation
+        return CalibratedService(mean=own_part, calls=calls)
+    return CalibratedService(mean=measured.own_mean, scv=measured.own_scv, calls=calls)
+
+
+def _variation(measured: MeasuredService, mean: float) -> float | None:
+    """Squared coefficient of variation; what is beyond the program's own time, such as accepting a request,
+    hardly varies."""
+    if measured.own_mean is None or measured.own_scv is None:
+        return None
+    return measured.own_scv * min(measured.own_mean / mean, 1.0) ** 2
+
+
+def _with_overhead(found: Calibration, system: System, measurement: Measurement) -> Calibration:
+    """Charge each request with the CPU that was busy beyond what the services' own times explain."""
+    cores = system.platform.machine_cpu
+    if found.background_cpu is None or measurement.machine_busy_cores is None or cores is None:
         return found
     rate = measurement.load.rate_achieved_per_second
-    accounted = performance.predict(found.apply(system), {measurement.entry: rate}).cpu_utilization or 0.0
-    unaccounted = measurement.machine_busy_cores - accounted * (system.platform.machine_cpu or 0.0)
-    return found.model_copy(update={"overhead_cpu": max(unaccounted, 0.0) / rate})
+    plain = found.model_copy(update={"overhead_cpu": 0.0}).apply(system)
+    explained = performance.predict(plain, {found.entry: rate}).cpu_utilization or 0.0
+    unexplained = measurement.machine_busy_cores - explained * cores
+    return found.model_copy(update={"overhead_cpu": max(unexplained, 0.0) / rate})
 
 
-def _entry_time(system: System, measurement: Measurement) -> float:
-    """What the client waits beyond the services that the entry calls."""
-    behind = sum(
-        call.count * call.share * measurement.services[call.to].mean
-        for call in system.services[measurement.entry].calls
-        if call.waits and call.to in measurement.services
-    )
-    return max(measurement.services[measurement.entry].mean - behind, _LEAST_SECONDS)
+def _scaled(
+    found: Calibration, system: System, measurement: Measurement, own: dict[str, float]
+) -> Calibration:
+    """Scale each time by how far its own part of the prediction is off."""
+    predicted = performance.predict(
+        found.apply(system), {found.entry: measurement.load.rate_achieved_per_second}
+    ).services
+    services = dict(found.services)
+    for name, service in found.services.items():
+        mean = predicted[name].mean
+        calls = _counted_calls(system, measurement, name)
+        behind = [(count, predicted[callee].mean) for callee, count in calls.items()]
+        if mean is None or any(below is None for _, below in behind):
+            raise VerifyError(
+                "The run was an overload by the models' account, from which nothing can be learnt",
+                name,
+                fix="Measure at a lower rate, or state shorter service times in the spec.",
+            )
+        part = mean - sum(count * (below or 0.0) for count, below in behind)
+        ratio = own[name] / max(part, _LEAST_SECONDS)
+        scaled = max(service.mean * ratio, _LEAST_SECONDS)
+        services[name] = service.model_copy(
+            update={"mean": scaled, "scv": _variation(measurement.services[name], scaled)}
+        )
+    return found.model_copy(update={"services": services})
 
 
 def rate_at(system: System, entry: str, utilization: float) -> float:
