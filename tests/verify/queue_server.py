@@ -9,15 +9,20 @@ from contextlib import contextmanager, suppress
 
 from groundplan.verify.generator import _MicrosecondSelector
 
+MOST_LATE_SECONDS = 0.05
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class QueueServer:
-    """First come, first served, one worker; each request takes the next of the given service times."""
+    """First come, first served, one worker; each request takes the next of the given service times.
+
+    lateness: seconds by which each answer was later than the queue's own clock wanted it.
+    """
 
     def __init__(self, service_times: list[float], answer: bytes = ANSWER) -> None:
         self.served = 0
         self.lines: list[str] = []
+        self.lateness: list[float] = []
         self.url = ""
         self._service_times = service_times
         self._answer = answer
@@ -35,13 +40,19 @@ class QueueServer:
                 now = self._loop.time()
                 service_time = self._service_times[self.served % len(self._service_times)]
                 self.served += 1
-                self._free_at = max(now, self._free_at) + service_time
-                await asyncio.sleep(self._free_at - now)
+                self._free_at = done = max(now, self._free_at) + service_time
+                await asyncio.sleep(done - now)
+                self.lateness.append(self._loop.time() - done)
                 writer.write(self._answer)
         except (asyncio.IncompleteReadError, ConnectionResetError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
+
+    @property
+    def punctual(self) -> bool:
+        """Whether the machine let the queue keep to its own clock, so that exact results hold for it."""
+        return max(self.lateness) < MOST_LATE_SECONDS and sum(self.lateness) / len(self.lateness) < 0.001
 
     def _run(self) -> None:
         with suppress(PermissionError):  # the queue's own clock must hold on a busy machine too

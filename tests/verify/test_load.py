@@ -1,13 +1,14 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import stats
 
 from groundplan.errors import VerifyError
 from groundplan.verify import load
 from groundplan.verify.generator import Recorder, arrival_times, choose_requests
-from groundplan.verify.load import LoadPlan, Request
+from groundplan.verify.load import LoadPlan, LoadResult, Request
 from tests.verify.queue_server import QueueServer
 
 ONE = (Request(label="one"),)
@@ -21,6 +22,18 @@ def plan(url: str = "http://127.0.0.1:1", **changes: Any) -> LoadPlan:
         "duration_seconds": 12.0,
     }
     return LoadPlan(**{**values, **changes})
+
+
+def run_on_queue(
+    queue_server: type[QueueServer], service_times: npt.NDArray[np.float64], wanted: LoadPlan
+) -> LoadResult:
+    """A run that other work on the machine did not disturb: generator and queue both kept to their clocks."""
+    for _ in range(5):
+        with queue_server(service_times.tolist()).running() as server:
+            result = load.run(wanted.model_copy(update={"base_url": server.url}))
+        if server.punctual and result.valid:
+            return result
+    raise AssertionError("the machine is too busy: none of five runs kept to its clocks")
 
 
 def test_gaps_between_arrivals_are_exponential() -> None:
@@ -49,9 +62,10 @@ def test_the_mix_follows_the_shares() -> None:
 
 def test_a_single_server_queue_measures_as_the_exact_formula_says(queue_server: type[QueueServer]) -> None:
     mean_service, rate = 0.012, 50.0
-    service_times = np.random.default_rng(7).exponential(mean_service, 5000).tolist()
-    with queue_server(service_times).running() as server:
-        result = load.run(plan(server.url, rate_per_second=rate, duration_seconds=20, seed=2))
+    service_times = np.random.default_rng(7).exponential(mean_service, 5000)
+    result = run_on_queue(
+        queue_server, service_times, plan(rate_per_second=rate, duration_seconds=20, seed=2)
+    )
     assert result.problems == ()
     assert result.errors == {}
     exact = mean_service / (1 - rate * mean_service)
@@ -70,8 +84,7 @@ def test_each_measured_latency_is_the_queues_own(queue_server: type[QueueServer]
     for moment, service_time in zip(arrival_times(sent), service_times, strict=False):
         free_at = max(moment, free_at) + service_time
         exact.append(free_at - moment)
-    with queue_server(service_times.tolist()).running() as server:
-        result = load.run(sent.model_copy(update={"base_url": server.url}))
+    result = run_on_queue(queue_server, service_times, sent)
     assert result.latency is not None
     assert result.latency.count == len(exact)
     assert result.latency.mean == pytest.approx(np.mean(exact), rel=0.15)

@@ -42,7 +42,7 @@ _START_DELAY_SECONDS = 0.2
 _MICROSECONDS = 1_000_000
 _PREPARED_AT_ONCE = 4
 _EARLY_SECONDS = 0.0004  # what waking up takes on a virtual machine; what is left is spent yielding
-_GRACE_SECONDS = 0.0005  # one turn of the event loop; lateness below it says nothing
+_GRACE_SECONDS = 0.001  # what waking up an idle virtual machine takes; lateness below it says nothing
 
 
 def arrival_times(plan: LoadPlan) -> npt.NDArray[np.float64]:
