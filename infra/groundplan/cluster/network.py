@@ -70,4 +70,13 @@ def remove(context: Context) -> None:
     """Remove the bridge and the workers' links, and with them all addresses and routes."""
     for link in json.loads(ip("-json", "link", "show") or "[]"):
         if link["ifname"] == context.bridge or link.get("master") == context.bridge:
-            ip("link", "delete", link["ifname"])
+            _delete(link["ifname"])
+
+
+def _delete(link: str) -> None:
+    """Delete a link; a worker's goes by itself, a moment after its namespace."""
+    try:
+        ip("link", "delete", link)
+    except ClusterError:
+        if link_exists(link):
+            raise
