@@ -1,12 +1,11 @@
 """The reference pages in docs/components, from the schema.
 
-`python -m pulumi_groundplan.reference docs/components` writes them anew.
+`make docs` writes them.
 """
 
 import json
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
 from pulumi_groundplan.host import COMPONENTS, NAME, Provider
@@ -79,9 +78,3 @@ def _snake(name: str) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
-
-
-if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    for file, text in pages().items():
-        (target / file).write_text(text, encoding="utf-8")

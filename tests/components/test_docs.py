@@ -6,7 +6,7 @@ from pulumi_groundplan.host import COMPONENTS
 from pulumi_groundplan.reference import pages
 
 DOCS = Path(__file__).parents[2] / "docs"
-WRITE = "run python -m pulumi_groundplan.reference docs/components"
+WRITE = "run make docs"
 
 
 def test_the_reference_pages_are_those_of_the_schema() -> None:

@@ -18,4 +18,4 @@ def test_every_rule_has_its_page_and_nothing_else_has_one() -> None:
 
 def test_the_pages_are_up_to_date() -> None:
     for name, text in pages(FIXTURES).items():
-        assert (DOCS / "rules" / name).read_text() == text, "run python -m groundplan.policy.docs"
+        assert (DOCS / "rules" / name).read_text() == text, "run make docs"

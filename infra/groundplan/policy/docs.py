@@ -1,9 +1,5 @@
-"""The page of every rule, made from its metadata and from the examples that its tests use.
+"""The page of every rule, made from its metadata and from the examples that its tests use."""
 
-Run: python -m groundplan.policy.docs tests/policy/fixtures docs/rules
-"""
-
-import sys
 from pathlib import Path
 
 from groundplan.policy.registry import Rule, all_rules
@@ -68,15 +64,3 @@ def _judged(rule: Rule) -> str:
             "created, as far as that resource alone decides."
         )
     return "Judged over the whole stack at preview."
-
-
-def main() -> None:
-    """Write all pages."""
-    fixtures, target = Path(sys.argv[1]), Path(sys.argv[2])
-    target.mkdir(parents=True, exist_ok=True)
-    for name, text in pages(fixtures).items():
-        (target / name).write_text(text)
-
-
-if __name__ == "__main__":
-    main()
