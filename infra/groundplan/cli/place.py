@@ -13,7 +13,7 @@ import typer
 import yaml
 
 from groundplan import toolchain
-from groundplan.deploy.settings import DeploySettings, require_stack
+from groundplan.deploy.settings import ADOPT, DeploySettings, require_stack
 from groundplan.errors import ClusterError, DeployError
 from groundplan.progress import Progress
 
@@ -163,6 +163,8 @@ def image_environment(place: Place, progress: Progress) -> dict[str, str]:
 
 def deploy_settings(place: Place, environment: Mapping[str, str] | None = None) -> DeploySettings:
     """How the stack is deployed at this place. environment: what the program is told beyond its own."""
+    # On an embedded cluster, whatever has the stack's names is the stack's own, of an interrupted life.
+    told = {**(environment or {}), **(ADOPT if place.embedded else {})}
     pack = place.project / "policy"
     return DeploySettings(
         project=place.project,
@@ -174,7 +176,7 @@ def deploy_settings(place: Place, environment: Mapping[str, str] | None = None) 
         policy_packs=(pack,) if (pack / "PulumiPolicy.yaml").exists() else (),
         generate_passphrase=place.embedded,
         cluster_id=_identity(place.kubeconfig) if place.embedded else None,
-        environment=MappingProxyType(dict(environment or {})),
+        environment=MappingProxyType(told),
     )
 
 

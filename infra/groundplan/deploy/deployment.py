@@ -14,7 +14,7 @@ from pulumi.automation.errors import ConcurrentUpdateError
 from groundplan.deploy.engine import Engine
 from groundplan.deploy.events import Collector, Outcome, plain
 from groundplan.deploy.recovery import end_orphans, pending_operations, stale_locks
-from groundplan.deploy.settings import DeploySettings, engine_environment, working_copy
+from groundplan.deploy.settings import ADOPT, DeploySettings, engine_environment, working_copy
 from groundplan.errors import DeployError
 from groundplan.progress import QUIET, Progress
 
@@ -78,6 +78,8 @@ class Deployment:
         if pending:
             with self._run("Compare the interrupted update with the cluster", "refresh") as collector:
                 stack.refresh(clear_pending_creates=True, on_event=collector, color="never")
+            # What was created but never recorded belongs to an earlier field manager of the engine's own.
+            self._workspace.env_vars = {**self._workspace.env_vars, **ADOPT}
             done.append(f"Resolved what an interrupted update left half-done: {', '.join(pending)}.")
         return done
 

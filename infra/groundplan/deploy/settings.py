@@ -14,6 +14,9 @@ from groundplan.errors import DeployError
 # Pulumi's settings that name a folder, relative to the project's
 _PATHS_IN_OPTIONS = ("virtualenv",)
 
+ADOPT = {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
+"""Lets the Kubernetes provider take over fields of resources that it finds in its way."""
+
 
 @dataclass(frozen=True)
 class DeploySettings:
